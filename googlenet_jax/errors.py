@@ -1,0 +1,41 @@
+"""The one exception for what a user can get wrong, and how the commands show it."""
+
+import os
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something a user can mend: its message is one line that names the thing and the way out."""
+
+
+def run_command(command: Callable[[], int | None], debug: bool = False) -> int:
+    """Runs a command; a mistake of the user's becomes one line on standard error.
+
+    Args:
+      command: called without arguments; its result is the exit status, None for 0.
+      debug: let the traceback through.
+
+    Returns:
+      The exit status: 2 for a `UserError` or an `OSError`, 130 for an interrupt.
+    """
+    try:
+        return command() or 0
+    except UserError as error:
+        if debug:
+            raise
+        message = str(error)
+    except BrokenPipeError:  # the reader of our output (head, less) left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if debug:
+            raise
+        message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("interrupted", file=sys.stderr)
+        return 130
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return 2

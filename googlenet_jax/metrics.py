@@ -1,0 +1,36 @@
+"""What is measured of predictions, accumulated on the device and read when it is reported."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from clu import metrics as clu_metrics
+from jax import lax
+
+from googlenet_jax.parallel import AXIS
+
+
+@flax.struct.dataclass
+class Metrics(clu_metrics.Collection):
+    """Means over images: the loss in nats, and how often the label is the first, or among the first five."""
+
+    loss: clu_metrics.Average.from_output("loss")  # type: ignore[valid-type]
+    top1: clu_metrics.Average.from_output("top1")  # type: ignore[valid-type]
+    top5: clu_metrics.Average.from_output("top5")  # type: ignore[valid-type]
+
+
+def measure(logits: jax.Array, labels: jax.Array, losses: jax.Array, weights: jax.Array) -> Metrics:
+    """The metrics of one batch over all devices; to be called inside `parallel`.
+
+    Args:
+      logits: (n, classes) float32 array.
+      labels: (n,) int32 array.
+      losses: (n,) float32 array, of each image.
+      weights: (n,) float32 array, 1 for images that count and 0 for others.
+
+    Returns:
+      `Metrics`, the same on every device.
+    """
+    # The label's rank; of equal logits the label's is taken last, so that a constant output is no success.
+    rank = (logits >= jnp.take_along_axis(logits, labels[:, None], 1)).sum(1)
+    mine = Metrics.single_from_model_output(loss=losses, top1=rank <= 1, top5=rank <= 5, mask=weights > 0)
+    return lax.psum(mine, AXIS)

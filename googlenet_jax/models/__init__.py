@@ -1,0 +1,1 @@
+"""The network, its families, and its layers: pure Flax."""

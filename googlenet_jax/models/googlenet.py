@@ -1,0 +1,105 @@
+"""GoogLeNet (Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842): the one network of all families."""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from googlenet_jax.models.inception import AuxiliaryHead, Inception, Widths
+from googlenet_jax.models.layers import ConvUnit, Dropout, local_response_norm
+from googlenet_jax.models.pooling import max_pool, pool_padding
+from googlenet_jax.models.variants import PRESETS, Variant
+
+# Table 1 of the paper: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
+TABLE_1 = {
+    "3a": Widths(64, 96, 128, 16, 32, 32),
+    "3b": Widths(128, 128, 192, 32, 96, 64),
+    "4a": Widths(192, 96, 208, 16, 48, 64),
+    "4b": Widths(160, 112, 224, 24, 64, 64),
+    "4c": Widths(128, 128, 256, 24, 64, 64),
+    "4d": Widths(112, 144, 288, 32, 64, 64),
+    "4e": Widths(256, 160, 320, 32, 128, 128),
+    "5a": Widths(256, 160, 320, 32, 128, 128),
+    "5b": Widths(384, 192, 384, 48, 128, 128),
+}
+
+
+class GoogLeNet(nn.Module):
+    """The network; parameter names follow Table 1.
+
+    Attributes:
+      num_classes: width of the logits.
+      variant: the family, one of `PRESETS` or made by `get_variant`.
+      aux_heads: whether to train auxiliary heads after 4a and 4d, if the family has them.
+      dtype: of convolutions and products; parameters, statistics and logits stay float32.
+      axis_name: the mapped axis that splits the batch in training, None where there is none.
+      sync_batch_norm: batch statistics over the whole batch rather than each device's part.
+    """
+
+    num_classes: int = 1000
+    variant: Variant = PRESETS["paper"]
+    aux_heads: bool = True
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+    sync_batch_norm: bool = True
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, train: bool = False, aux: bool | None = None
+    ) -> jax.Array | tuple[jax.Array, jax.Array, jax.Array]:
+        """Classifies a batch.
+
+        Args:
+          x: (n, h, w, 3) float array, normalised and in the channel order that the variant says.
+          train: batch statistics and dropout (stream "dropout") as in training.
+          aux: whether to return the auxiliary heads' logits too; None: in training.
+
+        Returns:
+          Logits (n, num_classes), float32; with auxiliary heads a tuple of the main, the 4a and the 4d head's.
+        """
+        v = self.variant
+        unit = functools.partial(
+            ConvUnit, v, dtype=self.dtype, bn_axis=self.axis_name if self.sync_batch_norm else None
+        )
+        head = functools.partial(
+            AuxiliaryHead, self.num_classes, v, unit, dtype=self.dtype, axis_name=self.axis_name
+        )
+        has_aux = self.aux_heads and v.aux_heads
+        with_aux = has_aux and (train if aux is None else aux)
+        run_aux = with_aux or (has_aux and self.is_initializing())
+
+        def pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
+            padding = tuple(pool_padding(side, window, stride, v.pool_rounding) for side in x.shape[1:3])
+            return max_pool(x, window, stride, padding)
+
+        def inception(x: jax.Array, block: str) -> jax.Array:
+            return Inception(TABLE_1[block], v, unit, name=f"inception_{block}")(x, train)
+
+        conv1_stride, pool1_stride, pool2_stride = v.stem_strides
+        x = unit(3, 64, 7, conv1_stride, v.conv1_padding == "same", name="conv1")(x, train)
+        x = pool(x, stride=pool1_stride)
+        x = local_response_norm(x) if v.norm == "lrn" else x
+        x = unit(64, 64, name="conv2_reduce")(x, train)
+        x = unit(64, 192, 3, name="conv2")(x, train)
+        x = local_response_norm(x) if v.norm == "lrn" else x
+        x = pool(x, stride=pool2_stride)
+        x = inception(x, "3a")
+        x = inception(x, "3b")
+        x = pool(x)
+        x = inception(x, "4a")
+        aux1 = head(hidden_relu=v.aux_relu[1], name="aux1")(x, train) if run_aux else None
+        x = inception(x, "4b")
+        x = inception(x, "4c")
+        x = inception(x, "4d")
+        aux2 = head(hidden_relu=v.aux_relu[2], name="aux2")(x, train) if run_aux else None
+        x = inception(x, "4e")
+        x = pool(x, window=v.pool4_window)
+        x = inception(x, "5a")
+        x = inception(x, "5b")
+        x = x.mean((1, 2))
+        x = Dropout(v.dropout, v.dropout_scales, self.axis_name)(x, train)
+        x = nn.Dense(self.num_classes, dtype=self.dtype, kernel_init=v.dense_init, name="classifier")(x)
+        logits = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return (logits, aux1, aux2) if with_aux else logits

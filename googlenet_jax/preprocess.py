@@ -1,0 +1,66 @@
+"""From an image file or array to the network's input: the same for training, evaluation and serving."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from googlenet_jax.data.images import center_crop
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocess:
+    """How a trained network wants its input.
+
+    Attributes:
+      image_size: side of the square that the network sees, pixels.
+      crop_fraction: side of the central square that is taken, by the image's short side.
+      mean, std: subtracted from and divided into 0..255 pixels, in `channel_order`.
+      channel_order: "rgb" or "bgr".
+    """
+
+    image_size: int
+    crop_fraction: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    channel_order: str
+
+    def crop(self, image: np.ndarray) -> np.ndarray:
+        """The central square at the network's size.
+
+        Args:
+          image: (h, w, 3) uint8 RGB array.
+
+        Returns:
+          (image_size, image_size, 3) uint8 array.
+        """
+        return center_crop(image, self.image_size, self.crop_fraction)
+
+    def normalize(self, images: jax.Array) -> jax.Array:
+        """Pixels as the network's input.
+
+        Args:
+          images: (n, h, w, 3) RGB array, 0 to 255, uint8 or float.
+
+        Returns:
+          (n, h, w, 3) float32 array in `channel_order`.
+        """
+        pixels = images.astype(jnp.float32)
+        if self.channel_order == "bgr":
+            pixels = pixels[..., ::-1]
+        return (pixels - jnp.asarray(self.mean)) / jnp.asarray(self.std)
+
+    def __call__(self, images: Any) -> jax.Array:
+        """(n, h, w, 3) uint8 images of any size -> the network's normalised input."""
+        return self.normalize(jnp.asarray(np.stack([self.crop(np.asarray(image)) for image in images])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "Preprocess":
+        """From what `to_dict` gave."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})

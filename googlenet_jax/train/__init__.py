@@ -1,0 +1,1 @@
+"""Training: loss, schedule, optimizer, precision, state, the parallel step, the loop."""

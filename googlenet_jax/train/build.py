@@ -1,0 +1,119 @@
+"""Puts a training together from its configuration: network, optimizer, schedule, state and the parallel step."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from googlenet_jax.metrics import Metrics
+from googlenet_jax.models.googlenet import GoogLeNet
+from googlenet_jax.models.variants import get_variant
+from googlenet_jax.parallel import AXIS, parallel, replicate, select_devices, split_batch
+from googlenet_jax.preprocess import Preprocess
+from googlenet_jax.train.optimizer import make_optimizer
+from googlenet_jax.train.schedule import make_schedule
+from googlenet_jax.train.state import TrainState, create_state
+from googlenet_jax.train.step import make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a training is made of.
+
+    Attributes:
+      model: the network as it is trained.
+      preprocess: what is done to images before it.
+      schedule: learning rate by step.
+      devices: it runs on.
+      steps_per_epoch: need not be whole: an epoch ends in the middle of a batch.
+      step: the parallel train step: (state, metrics, images, labels) -> (state, metrics).
+      create: makes the state at step 0.
+    """
+
+    model: GoogLeNet
+    preprocess: Preprocess
+    schedule: optax.Schedule
+    devices: list[jax.Device]
+    steps_per_epoch: float
+    step: Callable[..., tuple[TrainState, Metrics]]
+    create: Callable[[], TrainState]
+
+    def place(self, tree: Any) -> Any:
+        """Puts a tree on every device."""
+        return replicate(tree, self.devices)
+
+    def split(self, batch: Any) -> Any:
+        """Shapes a batch for `step`."""
+        return split_batch(batch, self.devices)
+
+    def start(self) -> tuple[TrainState, Metrics]:
+        """State and metrics at step 0, on every device."""
+        return self.place((self.create(), Metrics.empty()))
+
+
+def make_model(config: ml_collections.ConfigDict, num_classes: int, axis_name: str | None = None) -> GoogLeNet:
+    """The network that a configuration describes.
+
+    Args:
+      config: the whole configuration.
+      num_classes: of the dataset; `model.num_classes` goes before.
+      axis_name: the mapped axis that splits the batch in training.
+
+    Returns:
+      A `GoogLeNet`.
+    """
+    variant = get_variant(config.model.variant, config.model.stem)
+    given = {"dropout": config.model.dropout, "aux_dropout": config.model.aux_dropout}
+    variant = dataclasses.replace(variant, **{name: rate for name, rate in given.items() if rate is not None})
+    return GoogLeNet(
+        num_classes=config.model.num_classes or num_classes,
+        variant=variant,
+        aux_heads=config.model.aux_heads,
+        dtype=jnp.dtype(config.precision.compute_dtype),
+        axis_name=axis_name,
+        sync_batch_norm=config.model.sync_batch_norm,
+    )
+
+
+def make_preprocess(config: ml_collections.ConfigDict) -> Preprocess:
+    """What a configuration does to images: its crop, and its family's normalisation."""
+    variant = get_variant(config.model.variant)
+    return Preprocess(
+        config.dataset.image_size, config.eval.crop_fraction, variant.mean, variant.std, variant.channel_order
+    )
+
+
+def build_training(config: ml_collections.ConfigDict, num_images: int, num_classes: int) -> Training:
+    """Puts a training together.
+
+    Args:
+      config: the whole, valid configuration.
+      num_images: in the training set.
+      num_classes: of the dataset.
+
+    Returns:
+      A `Training`; nothing has been compiled yet.
+
+    Raises:
+      UserError: if the devices do not suffice or the batch does not divide among them.
+    """
+    devices = select_devices(config.num_devices, config.batch_size, config.optimizer.accumulate_steps)
+    model = make_model(config, num_classes, AXIS)
+    preprocess = make_preprocess(config)
+    optimizer = make_optimizer(config.optimizer)
+    steps_per_epoch = num_images / config.batch_size
+    schedule = make_schedule(config.schedule, config.optimizer.learning_rate, steps_per_epoch, config.num_epochs)
+    step = make_train_step(model, optimizer, schedule, preprocess, config)
+    return Training(
+        model=model,
+        preprocess=preprocess,
+        schedule=schedule,
+        devices=devices,
+        steps_per_epoch=steps_per_epoch,
+        step=parallel(step, devices, replicated=2, split=2, donate=2),
+        create=lambda: create_state(model, optimizer, config),
+    )
