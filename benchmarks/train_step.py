@@ -86,7 +86,7 @@ def torch_step(images: np.ndarray, labels: np.ndarray, threads: int) -> Callable
 def jax_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], None]:
     """This project's train step on the same batch."""
     from googlenet_jax.config import default_config
-    from googlenet_jax.train.build import build_training
+    from googlenet_jax.train.setup import build_training
 
     config = default_config()
     config.update(batch_size=len(images), num_epochs=1.0)

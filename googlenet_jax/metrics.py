@@ -3,6 +3,7 @@
 import flax.struct
 import jax
 import jax.numpy as jnp
+import optax
 from clu import metrics as clu_metrics
 from jax import lax
 
@@ -16,6 +17,21 @@ class Metrics(clu_metrics.Collection):
     loss: clu_metrics.Average.from_output("loss")  # type: ignore[valid-type]
     top1: clu_metrics.Average.from_output("top1")  # type: ignore[valid-type]
     top5: clu_metrics.Average.from_output("top5")  # type: ignore[valid-type]
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0) -> jax.Array:
+    """Softmax cross entropy of each image.
+
+    Args:
+      logits: (n, classes) float32 array.
+      labels: (n,) int32 array.
+      label_smoothing: share of the target spread evenly over all classes (arXiv 1512.00567, section 7).
+
+    Returns:
+      (n,) float32 array, in nats.
+    """
+    targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    return optax.softmax_cross_entropy(logits, optax.smooth_labels(targets, label_smoothing))
 
 
 def measure(logits: jax.Array, labels: jax.Array, losses: jax.Array, weights: jax.Array) -> Metrics:

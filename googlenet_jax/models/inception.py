@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from googlenet_jax.models.layers import ConvUnit, Dropout, convolve
+from googlenet_jax.models.layers import ConvUnit, Dropout, run_together
 from googlenet_jax.models.pooling import adaptive_average_pool, average_pool, max_pool, pool_padding
 from googlenet_jax.models.variants import Variant
 
@@ -50,11 +49,7 @@ class Inception(nn.Module):
             self.unit(width, features, name=name)
             for name, features in (("1x1", w.one), ("3x3_reduce", w.three_reduce), ("5x5_reduce", w.five_reduce))
         ]
-        # One product for the three 1x1 convolutions of the same input; each keeps its own parameters.
-        kernel = jnp.concatenate([sibling.kernel for sibling in siblings], -1).astype(siblings[0].dtype)
-        products = jnp.split(convolve(x, kernel), np.cumsum([s.features for s in siblings])[:-1], -1)
-        one, three, five = (s.finish(product, train) for s, product in zip(siblings, products, strict=True))
-
+        one, three, five = run_together(siblings, x, train)
         three = self.unit(w.three_reduce, w.three, 3, name="3x3")(three, train)
         five = self.unit(w.five_reduce, w.five, self.variant.window_5x5, name="5x5")(five, train)
         padding = tuple(pool_padding(side, 3, 1, "same") for side in x.shape[1:3])

@@ -1,16 +1,19 @@
-"""The layers that GoogLeNet is made of: convolution with what follows it, normalisation, dropout.
+"""The layers that GoogLeNet is made of: convolution with what follows it, and dropout.
 
 Kernels are (height, width, in, out), feature maps (n, h, w, c). Parameters and statistics are float32; products run in
 the module's `dtype`.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from googlenet_jax.models.normalization import apply_norm, batch_norm
 from googlenet_jax.models.variants import Variant
 
 
@@ -43,61 +46,29 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = Fals
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def local_response_norm(x: jax.Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> jax.Array:
-    """Local response normalisation across channels: x / (k + alpha / size * sum of x^2 over size channels)^beta.
-
-    Args:
-      x: (..., c) array.
-      size: channels in the window, centred, clipped at the ends.
-      alpha, beta, k: as in Caffe's LRNLayer, whose formula this is.
-
-    Returns:
-      Array like x; the arithmetic is float32.
-    """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    channel = jnp.arange(x.shape[-1])
-    band = (jnp.abs(channel[:, None] - channel) <= size // 2).astype(wide.dtype)
-    # A product with a band matrix: sums along the innermost axis are slow as windows.
-    energy = jnp.matmul(jnp.square(wide), band, precision=lax.Precision.HIGHEST)
-    return (wide * (k + alpha / size * energy) ** -beta).astype(x.dtype)
-
-
 class BatchNorm(nn.Module):
-    """Batch normalisation (arXiv 1502.03167), statistics in float32.
+    """Scales, shifts and running statistics of `batch_norm`, float32.
 
     Attributes:
-      variant: gives epsilon, momentum and the running variance's convention.
-      axis_name: the mapped axis over which statistics are those of the whole batch; None for this device's own.
+      features: channels.
+      variant: gives momentum and the running variance's convention.
     """
 
+    features: int
     variant: Variant
-    axis_name: str | None = None
 
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Normalises x (n, h, w, c) by the batch's statistics in training, by the running ones otherwise."""
-        features = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (features,))
-        shift = self.param("bias", nn.initializers.zeros, (features,))
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (features,), jnp.float32)
-        running_var = self.variable("batch_stats", "var", jnp.ones, (features,), jnp.float32)
-        if train:
-            wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-            mean, square = wide.mean((0, 1, 2)), jnp.square(wide).mean((0, 1, 2))
-            count = x.size // features
-            if self.axis_name is not None and not self.is_initializing():
-                mean, square = lax.pmean((mean, square), self.axis_name)
-                count *= lax.axis_size(self.axis_name)
-            var = jnp.maximum(square - jnp.square(mean), 0)
-            if not self.is_initializing():
-                keep = self.variant.bn_momentum
-                correction = count / max(count - 1, 1) if self.variant.bn_unbiased_variance else 1.0
-                running_mean.value = keep * running_mean.value + (1 - keep) * mean
-                running_var.value = keep * running_var.value + (1 - keep) * correction * var
-        else:
-            mean, var = running_mean.value, running_var.value
-        factor = scale * lax.rsqrt(var + self.variant.bn_epsilon)
-        return (x * factor + (shift - mean * factor)).astype(x.dtype)
+    def setup(self) -> None:
+        self.scale = self.param("scale", nn.initializers.ones, (self.features,))
+        self.bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        self.mean = self.variable("batch_stats", "mean", jnp.zeros, (self.features,), jnp.float32)
+        self.var = self.variable("batch_stats", "var", jnp.ones, (self.features,), jnp.float32)
+
+    def observe(self, mean: jax.Array, var: jax.Array, count: int) -> None:
+        """Moves the running statistics towards a batch's: mean and biased variance (features,) of count values."""
+        keep = self.variant.bn_momentum
+        correction = count / max(count - 1, 1) if self.variant.bn_unbiased_variance else 1.0
+        self.mean.value = keep * self.mean.value + (1 - keep) * mean
+        self.var.value = keep * self.var.value + (1 - keep) * correction * var
 
 
 class ConvUnit(nn.Module):
@@ -109,7 +80,8 @@ class ConvUnit(nn.Module):
       window, stride: side of the kernel and step, in pixels.
       same: as in `convolve`.
       relu: overrides whether a ReLU follows; None as the family has it.
-      dtype: of the product; bn_axis: `BatchNorm.axis_name`.
+      dtype: of the product.
+      bn_axis: the mapped axis over which batch statistics are those of the whole batch; None for this device's own.
     """
 
     variant: Variant
@@ -128,20 +100,51 @@ class ConvUnit(nn.Module):
         if self.variant.conv_bias:
             self.bias = self.param("bias", self.variant.conv_bias_init, (self.features,))
         if self.variant.norm == "batchnorm":
-            self.bn = BatchNorm(self.variant, self.bn_axis)
+            self.bn = BatchNorm(self.features, self.variant)
 
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """(n, h, w, in_features) -> (n, h', w', features)."""
-        return self.finish(convolve(x.astype(self.dtype), self.kernel.astype(self.dtype), self.stride, self.same), train)
+        return run_together([self], x, train)[0]
 
-    def finish(self, product: jax.Array, train: bool) -> jax.Array:
-        """What follows the product: bias or batch norm, and ReLU."""
-        if self.variant.conv_bias:
-            product = product + self.bias.astype(product.dtype)
-        if self.variant.norm == "batchnorm":
-            product = self.bn(product, train)
-        relu = self.variant.relu == "conv" if self.relu is None else self.relu
-        return nn.relu(product) if relu else product
+
+def run_together(units: Sequence[ConvUnit], x: jax.Array, train: bool) -> list[jax.Array]:
+    """Runs convolutions of the same input and geometry as one product; each keeps its own parameters.
+
+    Args:
+      units: alike but for their features.
+      x: (n, h, w, c) array.
+      train: normalise by the batch's statistics, and let the running ones follow.
+
+    Returns:
+      Each unit's (n, h', w', features) output.
+    """
+    first = units[0]
+
+    def together(arrays: Iterable[jax.Array]) -> jax.Array:
+        return jnp.concatenate(list(arrays), -1)
+
+    kernel = together(unit.kernel for unit in units).astype(first.dtype)
+    y = convolve(x.astype(first.dtype), kernel, first.stride, first.same)
+    cuts = np.cumsum([unit.features for unit in units])[:-1]
+    relu = first.variant.relu == "conv" if first.relu is None else first.relu
+    if first.variant.conv_bias:
+        y = y + together(unit.bias for unit in units).astype(y.dtype)
+    if first.variant.norm == "batchnorm":
+        scale, shift = together(unit.bn.scale for unit in units), together(unit.bn.bias for unit in units)
+        epsilon = first.variant.bn_epsilon
+        if train:
+            axis = None if first.is_initializing() else first.bn_axis
+            y, mean, var = batch_norm(y, scale, shift, epsilon, relu, axis)
+            count = y.size // y.shape[-1] * (lax.axis_size(axis) if axis else 1)
+            for unit, m, v in zip(units, jnp.split(mean, cuts), jnp.split(var, cuts), strict=True):
+                if not unit.is_initializing():
+                    unit.bn.observe(m, v, count)
+        else:
+            mean, var = together(unit.bn.mean.value for unit in units), together(unit.bn.var.value for unit in units)
+            y = apply_norm(y, scale, shift, mean, lax.rsqrt(var + epsilon), relu)
+    elif relu:
+        y = nn.relu(y)
+    return jnp.split(y, cuts, -1)
 
 
 class Dropout(nn.Module):

@@ -1,22 +1,8 @@
 """What training minimises."""
 
 import jax
-import optax
 
-
-def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0) -> jax.Array:
-    """Softmax cross entropy of each image.
-
-    Args:
-      logits: (n, classes) float32 array.
-      labels: (n,) int32 array.
-      label_smoothing: share of the target spread evenly over all classes (arXiv 1512.00567, section 7).
-
-    Returns:
-      (n,) float32 array, in nats.
-    """
-    targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return optax.softmax_cross_entropy(logits, optax.smooth_labels(targets, label_smoothing))
+from googlenet_jax.metrics import cross_entropy
 
 
 def total_loss(

@@ -10,11 +10,11 @@ import optax
 from jax import lax
 
 from googlenet_jax.data.augment import augment
-from googlenet_jax.metrics import Metrics, measure
+from googlenet_jax.metrics import Metrics, cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.parallel import AXIS
 from googlenet_jax.preprocess import Preprocess
-from googlenet_jax.train.loss import cross_entropy, total_loss
+from googlenet_jax.train.loss import total_loss
 from googlenet_jax.train.precision import all_finite
 from googlenet_jax.train.state import TrainState
 

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import optax
 
+from googlenet_jax.build import make_model, make_preprocess
 from googlenet_jax.metrics import Metrics
 from googlenet_jax.models.googlenet import GoogLeNet
-from googlenet_jax.models.variants import get_variant
 from googlenet_jax.parallel import AXIS, parallel, replicate, select_devices, split_batch
 from googlenet_jax.preprocess import Preprocess
 from googlenet_jax.train.optimizer import make_optimizer
@@ -53,38 +52,6 @@ class Training:
     def start(self) -> tuple[TrainState, Metrics]:
         """State and metrics at step 0, on every device."""
         return self.place((self.create(), Metrics.empty()))
-
-
-def make_model(config: ml_collections.ConfigDict, num_classes: int, axis_name: str | None = None) -> GoogLeNet:
-    """The network that a configuration describes.
-
-    Args:
-      config: the whole configuration.
-      num_classes: of the dataset; `model.num_classes` goes before.
-      axis_name: the mapped axis that splits the batch in training.
-
-    Returns:
-      A `GoogLeNet`.
-    """
-    variant = get_variant(config.model.variant, config.model.stem)
-    given = {"dropout": config.model.dropout, "aux_dropout": config.model.aux_dropout}
-    variant = dataclasses.replace(variant, **{name: rate for name, rate in given.items() if rate is not None})
-    return GoogLeNet(
-        num_classes=config.model.num_classes or num_classes,
-        variant=variant,
-        aux_heads=config.model.aux_heads,
-        dtype=jnp.dtype(config.precision.compute_dtype),
-        axis_name=axis_name,
-        sync_batch_norm=config.model.sync_batch_norm,
-    )
-
-
-def make_preprocess(config: ml_collections.ConfigDict) -> Preprocess:
-    """What a configuration does to images: its crop, and its family's normalisation."""
-    variant = get_variant(config.model.variant)
-    return Preprocess(
-        config.dataset.image_size, config.eval.crop_fraction, variant.mean, variant.std, variant.channel_order
-    )
 
 
 def build_training(config: ml_collections.ConfigDict, num_images: int, num_classes: int) -> Training:

@@ -1,0 +1,27 @@
+"""GoogLeNet on scikit-learn's handwritten digits (1,797 real images, from its wheel) at 32 px, on a CPU.
+
+    python launch.py
+"""
+
+import ml_collections
+
+from googlenet_jax.config import default_config
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+    """The recipe; takes no argument."""
+    config = default_config()
+    config.batch_size = 64
+    config.num_epochs = 16.0
+    config.log_every_epochs = 0.5
+    config.dataset.name = "digits"
+    config.dataset.image_size = 32
+    config.augment.crop = "shift"
+    config.augment.shift = 2
+    config.model.aux_heads = False
+    config.optimizer.learning_rate = 0.05
+    config.optimizer.weight_decay = 1e-4
+    config.schedule.name = "cosine"
+    config.eval.crop_fraction = 1.0
+    config.eval.every_epochs = 4.0
+    return config

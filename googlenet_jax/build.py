@@ -1,0 +1,42 @@
+"""The network and its preprocessing, from a configuration."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import ml_collections
+
+from googlenet_jax.models.googlenet import GoogLeNet
+from googlenet_jax.models.variants import get_variant
+from googlenet_jax.preprocess import Preprocess
+
+
+def make_model(config: ml_collections.ConfigDict, num_classes: int, axis_name: str | None = None) -> GoogLeNet:
+    """The network that a configuration describes.
+
+    Args:
+      config: the whole configuration.
+      num_classes: of the dataset; `model.num_classes` goes before.
+      axis_name: the mapped axis that splits the batch in training.
+
+    Returns:
+      A `GoogLeNet`.
+    """
+    variant = get_variant(config.model.variant, config.model.stem)
+    given = {"dropout": config.model.dropout, "aux_dropout": config.model.aux_dropout}
+    variant = dataclasses.replace(variant, **{name: rate for name, rate in given.items() if rate is not None})
+    return GoogLeNet(
+        num_classes=config.model.num_classes or num_classes,
+        variant=variant,
+        aux_heads=config.model.aux_heads,
+        dtype=jnp.dtype(config.precision.compute_dtype),
+        axis_name=axis_name,
+        sync_batch_norm=config.model.sync_batch_norm,
+    )
+
+
+def make_preprocess(config: ml_collections.ConfigDict) -> Preprocess:
+    """What a configuration does to images: its crop, and its family's normalisation."""
+    variant = get_variant(config.model.variant)
+    return Preprocess(
+        config.dataset.image_size, config.eval.crop_fraction, variant.mean, variant.std, variant.channel_order
+    )

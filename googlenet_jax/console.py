@@ -1,0 +1,116 @@
+"""What a person sees of a training: a progress bar, a line an evaluation, a summary with the next steps."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+log = logging.getLogger(__name__)
+console = Console(highlight=False, soft_wrap=True)
+
+
+def show_log() -> None:
+    """Sends this package's log messages to the terminal, above the progress bar."""
+    handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False, markup=False)
+    root = logging.getLogger("googlenet_jax")
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+class TrainingDisplay:
+    """Follows a training.
+
+    Args:
+      path: the run directory.
+      start, total: first and last step.
+      steps_per_epoch: need not be whole.
+      val_images: in the validation set.
+    """
+
+    def __init__(self, path: Path, start: int, total: int, steps_per_epoch: float, val_images: int):
+        self.path, self.start, self.total, self.steps_per_epoch = path, start, total, steps_per_epoch
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.training = self.progress.add_task("training", total=total, completed=start, note="")
+        self.evaluating = self.progress.add_task("evaluating", total=val_images, note="", visible=False)
+
+    def __enter__(self) -> "TrainingDisplay":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def started(self, config: Any, training: Any, images: int) -> None:
+        """The training is about to begin."""
+        devices = training.devices
+        log.info(
+            "%s on %d images at %d px, %s %s device%s, batch %d, %g epochs = %d steps; run directory %s",
+            config.model.variant,
+            images,
+            config.dataset.image_size,
+            len(devices),
+            devices[0].platform,
+            "s" if len(devices) > 1 else "",
+            config.batch_size,
+            config.num_epochs,
+            self.total,
+            self.path,
+        )
+        if self.start < self.total:
+            self.progress.update(self.training, note="compiling, some ten seconds")
+
+    def stepped(self, step: int) -> None:
+        """A step went to the devices."""
+        self.progress.update(self.training, completed=step)
+
+    def measured(self, line: dict[str, Any]) -> None:
+        """Training metrics were read."""
+        note = f"loss {line['loss']:.3f}  top-1 {line['top1']:.1%}  {line['images_per_second']:.0f} images/s"
+        self.progress.update(self.training, note=note)
+        log.debug("step %d %s", line["step"], note)
+        if line.get("skipped_steps"):
+            log.warning("step %d: %d steps skipped so far, not finite", line["step"], line["skipped_steps"])
+
+    def evaluated(self, images: int) -> None:
+        """A batch of validation images went to the devices."""
+        self.progress.update(self.evaluating, advance=images, visible=True)
+
+    def validated(self, line: dict[str, Any]) -> None:
+        """The validation set was evaluated."""
+        self.progress.reset(self.evaluating, visible=False)
+        log.info(
+            "epoch %-6.4g val top-1 %6.2f %%   top-5 %6.2f %%   loss %.4f   %.0f s",
+            *(line["epoch"], 100 * line["top1"], 100 * line["top5"], line["loss"], line["seconds"]),
+        )
+
+    def finished(self, step: int, signal: str | None, val: list[dict[str, Any]], bad_images: int) -> None:
+        """The training ended, after its last step or by a signal."""
+        if bad_images:
+            log.warning("%d images could not be read and were left out; train.log names them", bad_images)
+        if step < self.total:
+            log.info("stopped by %s at step %d of %d, saved; the same command with --workdir %s goes on", signal, step, self.total, self.path)
+            return
+        table = Table("validation", "epoch", "top-1", "top-5", "loss", title=f"trained {step} steps")
+        if val:
+            best = max(val, key=lambda line: line["top1"])
+            for name, line in (("best", best), ("last", val[-1])):
+                cells = (f"{line['epoch']:g}", f"{line['top1']:.2%}", f"{line['top5']:.2%}", f"{line['loss']:.4f}")
+                table.add_row(name, *cells)
+        console.print(table)
+        log.info("the run is in %s", self.path)
+        log.info("next: googlenet predict --checkpoint %s IMAGE...", self.path)
+        log.info("      googlenet evaluate --checkpoint %s", self.path)
+        log.info("      tensorboard --logdir %s", self.path / "tensorboard")

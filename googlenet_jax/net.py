@@ -1,0 +1,135 @@
+"""A trained network, ready to use: what `gn.load` returns."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from googlenet_jax import checkpoint
+from googlenet_jax.build import make_model
+from googlenet_jax.config import from_json
+from googlenet_jax.data.images import read_image
+from googlenet_jax.errors import UserError
+from googlenet_jax.models.googlenet import GoogLeNet
+from googlenet_jax.preprocess import Preprocess
+
+
+class Prediction(NamedTuple):
+    """One image's most likely classes, the likeliest first.
+
+    Attributes:
+      labels: class names.
+      probabilities: 0..1, of all classes they sum to 1.
+      classes: indices of the classes.
+    """
+
+    labels: list[str]
+    probabilities: list[float]
+    classes: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Net:
+    """A network with its variables and all that it takes to use them.
+
+    Attributes:
+      model: the Flax module.
+      variables: its variables, numpy arrays.
+      labels: class names by index.
+      preprocess: from uint8 images to the network's input.
+      config: that it was trained with.
+      step: training steps behind it.
+    """
+
+    model: GoogLeNet
+    variables: Any
+    labels: Sequence[str]
+    preprocess: Preprocess
+    config: ml_collections.ConfigDict
+    step: int
+
+    def probabilities(self, images: Any) -> np.ndarray:
+        """Class probabilities.
+
+        Args:
+          images: uint8 RGB arrays (h, w, 3), an array (n, h, w, 3), or paths of image files; one may stand alone.
+
+        Returns:
+          (n, classes) float32 array.
+
+        Raises:
+          UserError: for an image that cannot be read, or an array of another kind.
+        """
+        if isinstance(images, str | Path) or getattr(images, "ndim", 0) == 3:
+            images = [images]
+        crops = [self.preprocess.crop(_as_image(image)) for image in images]
+        if not crops:
+            return np.zeros((0, len(self.labels)), np.float32)
+        # A few batch sizes are compiled, not one a number of images.
+        size = min(1 << (len(crops) - 1).bit_length(), 64)
+        padded = crops + [crops[0]] * (-len(crops) % size)
+        batches = (np.stack(padded[i : i + size]) for i in range(0, len(padded), size))
+        return np.concatenate([np.asarray(self._apply(self.variables, batch)) for batch in batches])[: len(crops)]
+
+    def predict(self, images: Any, top: int = 5) -> list[Prediction]:
+        """Classifies images.
+
+        Args:
+          images: as for `probabilities`.
+          top: how many classes to name.
+
+        Returns:
+          One `Prediction` an image.
+        """
+        predictions = []
+        for row in self.probabilities(images):
+            classes = [int(i) for i in np.argsort(-row, kind="stable")[:top]]
+            predictions.append(Prediction([self.labels[i] for i in classes], [float(row[i]) for i in classes], classes))
+        return predictions
+
+    @functools.cached_property
+    def _apply(self) -> Any:
+        def apply(variables: Any, images: jax.Array) -> jax.Array:
+            return jax.nn.softmax(self.model.apply(variables, self.preprocess.normalize(images), train=False))
+
+        return jax.jit(apply)
+
+
+def load(path: str | Path) -> Net:
+    """Loads a trained or imported network.
+
+    Args:
+      path: a run (its best checkpoint by validation top-1 is taken), one of its `checkpoints/<step>`, or an imported
+        checkpoint.
+
+    Returns:
+      A `Net`.
+
+    Raises:
+      UserError: if there is no checkpoint, or it is damaged.
+
+    Example:
+      >>> net = googlenet_jax.load("runs/digits/2026-11-21_10-00-00")
+      >>> net.predict(["seven.png"])[0].labels[0]
+      '7'
+    """
+    meta, variables = checkpoint.read(Path(path).expanduser())
+    config = from_json(meta["config"])
+    labels = meta["labels"]
+    model = make_model(config, len(labels))
+    return Net(model, variables, labels, Preprocess.from_dict(meta["preprocess"]), config, int(meta["step"]))
+
+
+def _as_image(image: Any) -> np.ndarray:
+    if isinstance(image, str | Path):
+        return read_image(image)
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+        raise UserError(f"an image must be a uint8 array (h, w, 3) or a path, got {array.dtype} {array.shape}")
+    return array
