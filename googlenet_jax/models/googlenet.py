@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from googlenet_jax.models.inception import AuxiliaryHead, Inception, Widths
-from googlenet_jax.models.layers import ConvUnit, Dropout, local_response_norm
+from googlenet_jax.models.layers import ConvUnit, Dropout
+from googlenet_jax.models.normalization import local_response_norm
 from googlenet_jax.models.pooling import max_pool, pool_padding
 from googlenet_jax.models.variants import PRESETS, Variant
 
