@@ -5,20 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 log = logging.getLogger(__name__)
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False)
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints above the progress bar, without folding lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        console.print(prefix + record.getMessage(), soft_wrap=True, markup=False)
 
 
 def show_log() -> None:
     """Sends this package's log messages to the terminal, above the progress bar."""
-    handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False, markup=False)
+    handler = _ConsoleHandler()
     root = logging.getLogger("googlenet_jax")
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    root.propagate = False
 
 
 class TrainingDisplay:

@@ -84,7 +84,8 @@ def make_train_step(
         grads, logits, stats = gradients(state, inputs, labels, dropout_key)
         grads, stats = lax.pmean((grads, stats), AXIS)
         grads = jax.tree.map(lambda g: g / (state.loss_scale.scale * parts), grads)
-        finite = all_finite(grads)
+        # Through an exchange: XLA's CPU backend would otherwise work it out again for every parameter.
+        finite = lax.pmin(all_finite(grads).astype(jnp.int32), AXIS) == 1
 
         params = state.variables["params"]
         updates, opt_state = optimizer.update(grads, state.opt_state, params)
