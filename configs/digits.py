@@ -1,6 +1,6 @@
 """GoogLeNet on scikit-learn's handwritten digits (1,797 real images, from its wheel) at 32 px, on a CPU.
 
-    python launch.py
+python launch.py
 """
 
 import ml_collections

@@ -1,11 +1,152 @@
 """The `googlenet` command: parse, call, print."""
 
+import argparse
+import json
 import sys
+from pathlib import Path
+
+from googlenet_jax import runtime
+from googlenet_jax.errors import UserError, run_command
 
 
 def main() -> None:
-    sys.exit(0)
+    """Entry point of the `googlenet` command."""
+    runtime.restart_with_large_pages()
+    flags = _parser().parse_args()
+    sys.exit(run_command(lambda: flags.run(flags), flags.debug))
 
 
-def show_evaluation(path):
-    pass
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="googlenet",
+        description="Use a trained GoogLeNet. (launch.py trains one.)",
+        epilog="googlenet COMMAND --help says more of each command.",
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show tracebacks")
+    checkpoint = argparse.ArgumentParser(add_help=False)
+    checkpoint.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="PATH",
+        help="a run (its best checkpoint) or one of its checkpoints/<step>",
+    )
+    json_flag = argparse.ArgumentParser(add_help=False)
+    json_flag.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", parents=[common, checkpoint, json_flag], help="classify image files")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    predict.add_argument("--top", type=int, default=5, metavar="K", help="classes to name (default %(default)s)")
+    predict.set_defaults(run=_predict)
+
+    evaluate = commands.add_parser(
+        "evaluate", parents=[common, checkpoint, json_flag], help="top-1, top-5 and loss on validation images"
+    )
+    evaluate.add_argument(
+        "--dataset", metavar="NAME", help="digits, synthetic or folder:PATH (default: what it was trained on)"
+    )
+    evaluate.set_defaults(run=lambda flags: show_evaluation(Path(flags.checkpoint), flags.dataset, flags.json))
+
+    summary = commands.add_parser(
+        "summary", parents=[common, json_flag], help="the network as a table like the paper's Table 1"
+    )
+    summary.add_argument(
+        "--variant", default="paper", help="paper, batchnorm, torchvision, mindcv, mindspore, paddleclas"
+    )
+    summary.add_argument("--stem", default="paper", help="paper, or small for images of 64 px and less")
+    summary.add_argument("--num_classes", type=int, default=1000, metavar="N", help="default %(default)s")
+    summary.add_argument("--image_size", type=int, default=224, metavar="PX", help="default %(default)s")
+    summary.set_defaults(run=_summary)
+    return parser
+
+
+def _predict(flags: argparse.Namespace) -> None:
+    if flags.top < 1:
+        raise UserError(f"--top {flags.top}: at least 1")
+    for image in flags.images:
+        if not Path(image).is_file():
+            raise UserError(f"{image}: there is no such file")
+    runtime.configure_jax()
+    from googlenet_jax.net import load
+
+    predictions = load(flags.checkpoint).predict(flags.images, flags.top)
+    if flags.json:
+        rows = (prediction._asdict() for prediction in predictions)
+        print(json.dumps([{"image": image, **row} for image, row in zip(flags.images, rows, strict=True)], indent=2))
+        return
+    for image, prediction in zip(flags.images, predictions, strict=True):
+        print(image)
+        for label, probability in zip(prediction.labels, prediction.probabilities, strict=True):
+            print(f"  {100 * probability:6.2f} %  {label}")
+
+
+def show_evaluation(checkpoint: Path, dataset: str | None = None, as_json: bool = False) -> None:
+    """Evaluates a checkpoint and prints the result.
+
+    Args:
+      checkpoint: a run, or one of its checkpoints.
+      dataset: a `dataset.name`; None: what it was trained on.
+      as_json: print JSON instead of a table.
+    """
+    runtime.configure_jax()
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from googlenet_jax.console import console, show_log
+    from googlenet_jax.evaluate import evaluate_checkpoint
+
+    show_log()
+    with Progress(console=console, disable=not console.is_terminal or as_json, transient=True) as progress:
+        task = progress.add_task("evaluating", total=None)
+        values = evaluate_checkpoint(
+            checkpoint, dataset, lambda done, total: progress.update(task, advance=done, total=total)
+        )
+    if as_json:
+        print(json.dumps(values, indent=2))
+        return
+    table = Table("images", "top-1", "top-5", "loss", title=f"{checkpoint} at step {values['step']}")
+    table.add_row(str(values["images"]), f"{values['top1']:.2%}", f"{values['top5']:.2%}", f"{values['loss']:.4f}")
+    console.print(table)
+
+
+def _summary(flags: argparse.Namespace) -> None:
+    if flags.num_classes < 1 or flags.image_size < 8:
+        raise UserError("--num_classes takes 1 or more, --image_size 8 or more")
+    runtime.configure_jax()
+    from rich.table import Table
+
+    from googlenet_jax.console import console
+    from googlenet_jax.models.googlenet import GoogLeNet
+    from googlenet_jax.models.summary import PAPER_TABLE_1, summarize
+    from googlenet_jax.models.variants import get_variant
+
+    try:
+        variant = get_variant(flags.variant, flags.stem)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    rows = summarize(GoogLeNet(flags.num_classes, variant), flags.image_size)
+    main = [row for row in rows if not row.name.startswith("aux")]
+    totals = {
+        "without auxiliary heads": [sum(r.parameters for r in main), sum(r.multiply_adds for r in main)],
+        "with auxiliary heads": [sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows)],
+    }
+    if flags.json:
+        print(json.dumps({"layers": [row._asdict() for row in rows], "totals": totals}, indent=2))
+        return
+    columns = ("layer", "output", "parameters", "multiply-adds", "paper: parameters", "paper: multiply-adds")
+    table = Table(*columns, title=f"GoogLeNet, {flags.variant}, {flags.image_size} px, {flags.num_classes} classes")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for row in rows:
+        paper = PAPER_TABLE_1.get(row.name)
+        cells = (f"{paper[0]:g}K", f"{paper[1]}M") if paper else ("", "")
+        table.add_row(row.name, "x".join(map(str, row.shape)), f"{row.parameters:,}", f"{row.multiply_adds:,}", *cells)
+    table.add_section()
+    for name, (parameters, multiply_adds) in totals.items():
+        table.add_row(name, "", f"{parameters:,}", f"{multiply_adds:,}", "", "")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

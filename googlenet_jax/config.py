@@ -254,4 +254,6 @@ def from_json(text: str) -> ml_collections.ConfigDict:
 def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> list[str]:
     """The fields in which two configurations differ, as "name: old -> new"."""
     before, after = flatten(old), flatten(new)
-    return [f"{name}: {before.get(name)} -> {after.get(name)}" for name in FIELDS if before.get(name) != after.get(name)]
+    return [
+        f"{name}: {before.get(name)} -> {after.get(name)}" for name in FIELDS if before.get(name) != after.get(name)
+    ]

@@ -1,9 +1,12 @@
 """What a person sees of a training: a progress bar, a line an evaluation, a summary with the next steps."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import ml_collections
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -34,13 +37,13 @@ class TrainingDisplay:
 
     Args:
       path: the run directory.
-      start, total: first and last step.
-      steps_per_epoch: need not be whole.
+      start: the step that it begins after.
+      total: its last step.
       val_images: in the validation set.
     """
 
-    def __init__(self, path: Path, start: int, total: int, steps_per_epoch: float, val_images: int):
-        self.path, self.start, self.total, self.steps_per_epoch = path, start, total, steps_per_epoch
+    def __init__(self, path: Path, start: int, total: int, val_images: int):
+        self.path, self.start, self.total = path, start, total
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -61,24 +64,23 @@ class TrainingDisplay:
     def __exit__(self, *error: object) -> None:
         self.progress.stop()
 
-    def started(self, config: Any, training: Any, images: int) -> None:
+    def started(self, config: ml_collections.ConfigDict, devices: Sequence[jax.Device], images: int) -> None:
         """The training is about to begin."""
-        devices = training.devices
         log.info(
-            "%s on %d images at %d px, %s %s device%s, batch %d, %g epochs = %d steps; run directory %s",
+            "%s, %d images at %d px, batch %d on %d %s device%s, %g epochs = %d steps, run directory %s",
             config.model.variant,
             images,
             config.dataset.image_size,
+            config.batch_size,
             len(devices),
             devices[0].platform,
             "s" if len(devices) > 1 else "",
-            config.batch_size,
             config.num_epochs,
             self.total,
             self.path,
         )
         if self.start < self.total:
-            self.progress.update(self.training, note="compiling, some ten seconds")
+            self.progress.update(self.training, note="compiling, up to a minute the first time")
 
     def stepped(self, step: int) -> None:
         """A step went to the devices."""
@@ -109,7 +111,8 @@ class TrainingDisplay:
         if bad_images:
             log.warning("%d images could not be read and were left out; train.log names them", bad_images)
         if step < self.total:
-            log.info("stopped by %s at step %d of %d, saved; the same command with --workdir %s goes on", signal, step, self.total, self.path)
+            log.info("%s: saved at step %d of %d and stopped", signal, step, self.total)
+            log.info("to go on: the same command with --workdir %s", self.path)
             return
         table = Table("validation", "epoch", "top-1", "top-5", "loss", title=f"trained {step} steps")
         if val:

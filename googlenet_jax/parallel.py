@@ -38,7 +38,9 @@ def select_devices(num_devices: int | None, batch_size: int, accumulate_steps: i
         way_out = f"ask for at most {len(there)}"
         if there[0].platform == "cpu":
             way_out += f", or pretend with XLA_FLAGS=--xla_force_host_platform_device_count={num_devices}"
-        raise UserError(f"config.num_devices={num_devices}, but there are {len(there)} {there[0].platform} devices: {way_out}")
+        raise UserError(
+            f"config.num_devices={num_devices}, but there are {len(there)} {there[0].platform} devices: {way_out}"
+        )
     if batch_size % (num_devices * accumulate_steps):
         parts = f"{num_devices} devices" + (f" x {accumulate_steps} accumulated parts" if accumulate_steps > 1 else "")
         unit = num_devices * accumulate_steps

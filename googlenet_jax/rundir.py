@@ -45,6 +45,7 @@ class RunDirectory:
             stored.write_text(to_json(config) + "\n")
         self._handler = logging.FileHandler(path / "train.log")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self._handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk shows elsewhere
         _ROOT_LOG.addHandler(self._handler)
         self._tensorboard: EventFileWriter | None = None
         self._seconds_before = 0.0
@@ -95,8 +96,13 @@ class RunDirectory:
         seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values, "seconds": seconds}
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with self._metrics.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise UserError(
+                f"{self._metrics}: {error.strerror}; checkpoints are intact, start again to resume"
+            ) from error
         if self._tensorboard is not None:
             scalars = [summary_pb2.Summary.Value(tag=f"{split}/{k}", simple_value=v) for k, v in values.items()]
             event = event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=scalars))

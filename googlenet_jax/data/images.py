@@ -18,7 +18,7 @@ _RANDOM_FILTERS = (
 )
 
 
-class BadImage(UserError):
+class BadImageError(UserError):
     """A file that cannot be read as an image; the message names it."""
 
 
@@ -32,32 +32,34 @@ def read_image(path: str | Path) -> np.ndarray:
       (h, w, 3) uint8 RGB array.
 
     Raises:
-      BadImage: if it is missing, damaged, not an image, or larger than `MAX_PIXELS`.
+      BadImageError: if it is missing, damaged, not an image, or larger than `MAX_PIXELS`.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise BadImage(f"{path}: {error.strerror}") from None
+        raise BadImageError(f"{path}: {error.strerror}") from None
     return decode_image(data, str(path))
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decodes an image; `name` is for messages, the rest is as for `read_image`."""
     if not data:
-        raise BadImage(f"{name}: an empty file, not an image")
+        raise BadImageError(f"{name}: an empty file, not an image")
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise BadImage(f"{name}: {width}x{height} pixels are more than {MAX_PIXELS:,}; scale it down")
+                raise BadImageError(f"{name}: {width}x{height} pixels are more than {MAX_PIXELS:,}; scale it down")
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError:
-        raise BadImage(f"{name}: not an image that can be read") from None
+        raise BadImageError(f"{name}: not an image that can be read") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadImage(f"{name}: a damaged image ({error})") from None
+        raise BadImageError(f"{name}: a damaged image ({error})") from None
 
 
-def resize(image: np.ndarray, size: int, box: tuple[float, float, float, float] | None = None, filter: int = 2) -> np.ndarray:
+def resize(
+    image: np.ndarray, size: int, box: tuple[float, float, float, float] | None = None, filter: int = 2
+) -> np.ndarray:
     """A part of an image at another size, antialiased.
 
     Args:

@@ -1,7 +1,7 @@
 """The loader: batches of uint8 images, each a function of the seed and its number alone.
 
-Batch k of a training is the same whatever the number of threads, processes or devices, and whether it was reached in one
-go or after a restart; so the position in the data is the step, and nothing else has to be saved.
+Batch k of a training is the same whatever the number of threads, processes or devices, and whether it was reached in
+one go or after a restart; so the position in the data is the step, and nothing else has to be saved.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from googlenet_jax.data.images import BadImage, random_resized_crop
+from googlenet_jax.data.images import BadImageError, random_resized_crop
 from googlenet_jax.data.sources import BadImageLog, Source
 from googlenet_jax.errors import UserError
 from googlenet_jax.runtime import cpu_cores
@@ -59,7 +59,7 @@ def train_batches(
         for offset in range(len(source)):
             try:
                 image, label = source[(index + offset) % len(source)]
-            except BadImage as error:
+            except BadImageError as error:
                 bad_images.report(error)
                 continue
             if augment.crop == "resized":
@@ -72,9 +72,8 @@ def train_batches(
 
     processes = jax.process_count()
     share = config.batch_size // processes
-    shares = (
-        grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat().random_map(load).batch(share, batch_fn=_stack)
-    )
+    order = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat()
+    shares = order.random_map(load).batch(share, batch_fn=_stack)
     mine = shares.slice(slice(first * processes + jax.process_index(), None, processes))
     return iter(mine.to_iter_dataset(_read_options(config, share)))
 
@@ -105,7 +104,7 @@ def eval_batches(
             try:
                 image, label = source[index]
                 return Batch(crop(image), np.int32(label), np.float32(1))
-            except BadImage as error:
+            except BadImageError as error:
                 bad_images.report(error)
         return Batch(np.zeros((size, size, 3), np.uint8), np.int32(0), np.float32(0))
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import ml_collections
 import numpy as np
 
-from googlenet_jax.data.images import EXTENSIONS, BadImage, read_image
+from googlenet_jax.data.images import EXTENSIONS, BadImageError, read_image
 from googlenet_jax.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Source(Protocol):
         """Number of images."""
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        """The (h, w, 3) uint8 RGB image and its label; raises `BadImage` for one that cannot be read."""
+        """The (h, w, 3) uint8 RGB image and its label; raises `BadImageError` for one that cannot be read."""
 
 
 class ArraySource:
@@ -69,10 +69,10 @@ class BadImageLog:
         self.names: set[str] = set()
         self._lock = threading.Lock()
 
-    def report(self, error: BadImage) -> None:
+    def report(self, error: BadImageError) -> None:
         """Takes note of one; raises it if the policy is "error"."""
         if self.policy == "error":
-            raise BadImage(f"{error}; config.dataset.bad_images=skip goes on without it")
+            raise BadImageError(f"{error}; config.dataset.bad_images=skip goes on without it")
         with self._lock:
             if str(error) not in self.names:
                 self.names.add(str(error))
@@ -135,7 +135,9 @@ def _folder(root: Path) -> tuple[Source, Source]:
     classes = {}
     for split in ("train", val):
         if not (root / split).is_dir():
-            raise UserError(f"{root} has no directory {split!r}: give it train/<class>/* and val/<class>/*, or *_list.txt")
+            raise UserError(
+                f"{root} has no directory {split!r}: give it train/<class>/* and val/<class>/*, or *_list.txt"
+            )
         classes[split] = sorted(entry.name for entry in (root / split).iterdir() if entry.is_dir())
         if not classes[split]:
             raise UserError(f"{root / split} has no class directories: images go into {split}/<class>/")
@@ -170,7 +172,9 @@ def _listed(root: Path) -> tuple[Source, Source]:
         rows = [line.rsplit(maxsplit=1) for line in listing.read_text().splitlines() if line.strip()]
         for number, row in enumerate(rows, 1):
             if len(row) != 2 or not row[1].isdecimal():
-                raise UserError(f"{listing}, line {number}: expected 'path label' with a whole number, got {' '.join(row)!r}")
+                raise UserError(
+                    f"{listing}, line {number}: expected 'path label' with a whole number, got {' '.join(row)!r}"
+                )
         if not rows:
             raise UserError(f"{listing} is empty")
         splits[split] = [root / path for path, _ in rows], [int(label) for _, label in rows]

@@ -64,9 +64,7 @@ class GoogLeNet(nn.Module):
         unit = functools.partial(
             ConvUnit, v, dtype=self.dtype, bn_axis=self.axis_name if self.sync_batch_norm else None
         )
-        head = functools.partial(
-            AuxiliaryHead, self.num_classes, v, unit, dtype=self.dtype, axis_name=self.axis_name
-        )
+        head = functools.partial(AuxiliaryHead, self.num_classes, v, unit, dtype=self.dtype, axis_name=self.axis_name)
         has_aux = self.aux_heads and v.aux_heads
         with_aux = has_aux and (train if aux is None else aux)
         run_aux = with_aux or (has_aux and self.is_initializing())

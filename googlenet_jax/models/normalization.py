@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def local_response_norm(x: jax.Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> jax.Array:
+def local_response_norm(
+    x: jax.Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> jax.Array:
     """Local response normalisation across channels: x / (k + alpha / size * sum of x^2 over size channels)^beta.
 
     Args:

@@ -2,13 +2,14 @@
 
 XLA's CPU backend turns the gradient of a `reduce_window` maximum into scatters, which take most of a training step.
 There, `max_pool` keeps which element of each window was the maximum (one byte) and hands gradients back by shifts.
-Elsewhere it is XLA's own `reduce_window`. Both send a tied window's gradient to its first maximum in row-major order.
+Elsewhere it is XLA's own. Both send a tied window's gradient to its first maximum in row-major order.
 """
 
 import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -49,13 +50,7 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Ar
     """
     if jax.default_backend() == "cpu":
         return _indexed_max_pool(x, window, stride, padding, x.shape[1:3])
-    return _window_maximum(x, window, stride, padding)
-
-
-def _window_maximum(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
-    return lax.reduce_window(
-        x, jnp.asarray(-jnp.inf, x.dtype), lax.max, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *padding, (0, 0))
-    )
+    return nn.max_pool(x, window_shape=(window, window), strides=(stride, stride), padding=padding)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
@@ -103,7 +98,10 @@ def _backward(
             for i in range(a, window, stride):
                 for j in range(b, window, stride):
                     share = jnp.where(index == jnp.uint8(i * window + j), dy, 0)
-                    shifts = [(t // stride, n - o - t // stride, 0) for t, n, o in zip((i, j), lengths, dy.shape[1:3], strict=True)]
+                    shifts = [
+                        (t // stride, n - o - t // stride, 0)
+                        for t, n, o in zip((i, j), lengths, dy.shape[1:3], strict=True)
+                    ]
                     total += lax.pad(share, jnp.zeros((), dy.dtype), ((0, 0, 0), *shifts, (0, 0, 0)))
             return total
 
@@ -125,7 +123,10 @@ def _in_own_computation(f: Callable[..., Any], *args: jax.Array) -> Any:
     """
     poisoned = jnp.isnan(args[-1].reshape(-1)[0])
     shapes = jax.eval_shape(f, *args)
-    nan = lambda s: jnp.full(s.shape, jnp.nan if jnp.issubdtype(s.dtype, jnp.floating) else 0, s.dtype)
+
+    def nan(like: jax.ShapeDtypeStruct) -> jax.Array:
+        return jnp.full(like.shape, jnp.nan if jnp.issubdtype(like.dtype, jnp.floating) else 0, like.dtype)
+
     return lax.cond(poisoned, lambda *_: jax.tree.map(nan, shapes), f, *args)
 
 
@@ -139,13 +140,12 @@ def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     Returns:
       (n, h', w', c) array of x's dtype.
     """
-    sides = tuple(min(window, side) for side in x.shape[1:3])
-    total = lax.reduce_window(x, jnp.zeros((), x.dtype), lax.add, (1, *sides, 1), (1, stride, stride, 1), "VALID")
-    return total / (sides[0] * sides[1])
+    sides = min(window, x.shape[1]), min(window, x.shape[2])
+    return nn.avg_pool(x, window_shape=sides, strides=(stride, stride))
 
 
 def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
-    """torch's adaptive average pooling: output i averages the rows floor(i h / size) to ceil((i + 1) h / size).
+    """Torch's adaptive average pooling: output i averages the rows floor(i h / size) to ceil((i + 1) h / size).
 
     Args:
       x: (n, h, w, c) float array.

@@ -1,0 +1,30 @@
+"""GoogLeNet on CIFAR-10 from a folder of images, the small stem at 32 px, for one GPU.
+
+python launch.py --config configs/cifar10.py:PATH         PATH holds {train,test}/<class>/* (default: data/cifar10)
+python launch.py --config configs/cifar10.py:PATH --config.model.stem=paper --config.num_epochs=1     on a CPU
+"""
+
+import ml_collections
+
+from googlenet_jax.config import default_config
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+    """The recipe; arg is the folder."""
+    config = default_config()
+    config.dataset.name = f"folder:{arg or 'data/cifar10'}"
+    config.dataset.image_size = 32
+    config.batch_size = 128
+    config.num_epochs = 60.0
+    config.model.stem = "small"
+    config.augment.crop = "shift"
+    config.augment.shift = 4
+    config.augment.flip = True
+    config.optimizer.learning_rate = 0.1
+    config.optimizer.nesterov = True
+    config.optimizer.weight_decay = 5e-4
+    config.loss.label_smoothing = 0.1
+    config.schedule.name = "cosine"
+    config.schedule.warmup_epochs = 1.0
+    config.precision.compute_dtype = "bfloat16"
+    return config

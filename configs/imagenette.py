@@ -1,0 +1,28 @@
+"""GoogLeNet on Imagenette (10 ImageNet classes, 9,469 images) from a folder, at 64 px, on a CPU.
+
+python launch.py --config configs/imagenette.py:PATH      PATH holds {train,val}/<class>/* (default: data/imagenette)
+"""
+
+import ml_collections
+
+from googlenet_jax.config import default_config
+
+
+def get_config(arg: str = "") -> ml_collections.ConfigDict:
+    """The recipe; arg is the folder."""
+    config = default_config()
+    config.dataset.name = f"folder:{arg or 'data/imagenette'}"
+    config.dataset.image_size = 64
+    config.batch_size = 128
+    config.num_epochs = 22.0
+    config.augment.crop = "resized"
+    config.augment.area = (0.35, 1.0)
+    config.augment.flip = True
+    config.optimizer.learning_rate = 0.1
+    config.optimizer.nesterov = True
+    config.optimizer.weight_decay = 5e-4
+    config.loss.label_smoothing = 0.1
+    config.schedule.name = "cosine"
+    config.schedule.warmup_epochs = 1.0
+    config.eval.every_epochs = 2.0
+    return config

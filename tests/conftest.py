@@ -1,0 +1,77 @@
+"""Eight virtual CPU devices for all tests, and a small configuration that they share, so that steps compile once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
+os.environ["JAX_PLATFORMS"] = "cpu"
+sys.path.insert(0, str(ROOT / "tests"))
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+from PIL import Image
+
+from googlenet_jax.config import default_config
+
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+SMALL = {
+    "batch_size": 16,
+    "num_epochs": 2.0,
+    "num_devices": 2,
+    "dataset.name": "synthetic",
+    "dataset.synthetic_images": 72,
+    "dataset.synthetic_classes": 4,
+    "dataset.image_size": 32,
+    "model.aux_heads": False,
+    "augment.crop": "shift",
+    "augment.flip": True,
+    "optimizer.learning_rate": 0.02,
+    "optimizer.ema_decay": 0.9,
+    "log_every_epochs": 0.5,
+}
+
+
+def small_config(**changes: object) -> ml_collections.ConfigDict:
+    """The shared small configuration; double underscores stand for dots: `optimizer__name="adamw"`."""
+    config = default_config()
+    config.update_from_flattened_dict(SMALL | {name.replace("__", "."): value for name, value in changes.items()})
+    return config
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """A folder dataset: 2 classes, 6 training and 3 validation images each, of unequal size, in two formats."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 3)):
+        for number, label in enumerate(("cat", "dog")):
+            directory = tmp_path / "images" / split / label
+            directory.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(100 * number, 100 * number + 100, (40 + i, 48, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(directory / f"{i}.{'png' if i % 2 else 'jpg'}")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `python ARGUMENTS...` in the repository as a user would."""
+
+    def run(*arguments: object, timeout: float = 240, **kwargs: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout, **kwargs)  # type: ignore[call-overload]
+
+    return run
+
+
+def overrides(config: dict[str, object]) -> list[str]:
+    """A flat configuration as command line overrides."""
+    return [f"--config.{name}={value}" for name, value in config.items()]

@@ -1,0 +1,129 @@
+"""Layers against plain formulas."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from googlenet_jax.models.layers import ConvUnit, Dropout, convolve, run_together
+from googlenet_jax.models.normalization import batch_norm, local_response_norm
+from googlenet_jax.models.variants import PRESETS
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 7])
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_every_shortcut_is_the_same_convolution(side, window):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, side, max(side - 1, 1), 6)).astype(np.float32)
+    kernel = rng.standard_normal((window, window, 6, 4)).astype(np.float32)
+
+    def reference(x, kernel):
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    y, pull = jax.vjp(convolve, x, kernel)
+    y_reference, pull_reference = jax.vjp(reference, x, kernel)
+    np.testing.assert_allclose(y, y_reference, atol=1e-5)
+    for got, expected in zip(pull(y), pull_reference(y), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-4)
+
+
+def test_local_response_norm_is_caffes_formula():
+    x = np.random.default_rng(0).standard_normal((2, 3, 3, 9)).astype(np.float32) * 50
+    expected = np.empty_like(x)
+    for c in range(9):
+        window = x[..., max(c - 2, 0) : c + 3]
+        expected[..., c] = x[..., c] / (1 + 1e-4 / 5 * np.square(window).sum(-1)) ** 0.75
+    np.testing.assert_allclose(local_response_norm(x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("devices", [1, 4])
+def test_batch_norm_gradient_is_that_of_the_plain_formula(relu, devices):
+    with jax.enable_x64():
+        rng = np.random.default_rng(0)
+        x, dy = rng.standard_normal((2, 8, 3, 2, 5)) * 2 + 1
+        scale, shift = rng.standard_normal((2, 5))
+
+        def plain(x, scale, shift):
+            mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+            y = (x - mean) / jnp.sqrt(var + 1e-3) * scale + shift
+            return jnp.maximum(y, 0) if relu else y
+
+        def on_device(x, dy, scale, shift):
+            y, pull, mean, var = _vjp(x, scale, shift)
+            dx, d_scale, d_shift = pull(dy)
+            return y, dx, lax.psum(d_scale, "batch"), lax.psum(d_shift, "batch"), mean, var
+
+        def _vjp(x, scale, shift):
+            (y, mean, var), pull = jax.vjp(lambda *a: batch_norm(*a, 1e-3, relu, "batch"), x, scale, shift)
+            return y, lambda dy: pull((dy, jnp.zeros_like(mean), jnp.zeros_like(var))), mean, var
+
+        parts = (a.reshape(devices, -1, *a.shape[1:]) for a in (x, dy))
+        y, dx, d_scale, d_shift, mean, var = jax.pmap(on_device, "batch", in_axes=(0, 0, None, None))(
+            *parts, scale, shift
+        )
+        y_plain, pull_plain = jax.vjp(plain, x, scale, shift)
+        dx_plain, d_scale_plain, d_shift_plain = pull_plain(dy)
+        np.testing.assert_allclose(y.reshape(x.shape), y_plain, atol=1e-12)
+        np.testing.assert_allclose(dx.reshape(x.shape), dx_plain, atol=1e-12)
+        np.testing.assert_allclose(d_scale[0], d_scale_plain, atol=1e-12)
+        np.testing.assert_allclose(d_shift[0], d_shift_plain, atol=1e-12)
+        np.testing.assert_allclose(mean[0], x.mean((0, 1, 2)), atol=1e-12)
+        np.testing.assert_allclose(var[0], x.var((0, 1, 2)), atol=1e-12)
+
+
+class Siblings(nn.Module):
+    """Three 1x1 units on one input, together or each for itself."""
+
+    together: bool
+    variant: str
+
+    @nn.compact
+    def __call__(self, x, train):
+        units = [ConvUnit(PRESETS[self.variant], 6, width, name=f"u{width}") for width in (4, 2, 3)]
+        return run_together(units, x, train) if self.together else [unit(x, train) for unit in units]
+
+
+@pytest.mark.parametrize("variant", ["paper", "batchnorm", "mindcv"])
+def test_siblings_run_together_as_they_do_alone(variant):
+    x = np.random.default_rng(0).standard_normal((4, 3, 3, 6)).astype(np.float32)
+    variables = Siblings(True, variant).init(jax.random.key(0), x, True)
+    results = [Siblings(t, variant).apply(variables, x, True, mutable=["batch_stats"]) for t in (True, False)]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *results)
+    assert set(variables["params"]) == {"u4", "u2", "u3"}
+
+
+def test_running_statistics_take_the_unbiased_variance():
+    x = np.random.default_rng(0).standard_normal((4, 3, 3, 6)).astype(np.float32)
+    unit = ConvUnit(PRESETS["batchnorm"], 6, 5)
+    variables = unit.init(jax.random.key(0), x, True)
+    products = np.asarray(convolve(x, variables["params"]["kernel"])).reshape(-1, 5)
+    _, new = unit.apply(variables, x, True, mutable=["batch_stats"])
+    stats = new["batch_stats"]["bn"]
+    np.testing.assert_allclose(stats["mean"], 0.1 * products.mean(0), atol=1e-6)
+    np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * products.var(0, ddof=1), atol=1e-6)
+
+
+def test_dropout_scales_in_training_or_at_inference():
+    x = np.ones((64, 500), np.float32)
+    key = {"dropout": jax.random.key(0)}
+    inverted = Dropout(0.4).apply({}, x, True, rngs=key)
+    assert set(np.unique(inverted)) == {np.float32(0), np.float32(1 / 0.6)}
+    assert abs(float((inverted == 0).mean()) - 0.4) < 0.01
+    np.testing.assert_array_equal(Dropout(0.4).apply({}, x, False), x)
+    paddle = Dropout(0.4, "inference")
+    assert set(np.unique(paddle.apply({}, x, True, rngs=key))) == {np.float32(0), np.float32(1)}
+    np.testing.assert_allclose(paddle.apply({}, x, False), 0.6 * x)
+
+
+def test_dropout_does_not_depend_on_how_devices_split_the_batch():
+    x = np.ones((8, 20), np.float32)
+    key = jax.random.key(3)
+    whole = Dropout(0.5).apply({}, x, True, rngs={"dropout": key})
+
+    def on_device(x):
+        return Dropout(0.5, axis_name="batch").apply({}, x, True, rngs={"dropout": key})
+
+    np.testing.assert_array_equal(jax.pmap(on_device, "batch")(x.reshape(4, 2, 20)).reshape(8, 20), whole)
