@@ -33,7 +33,7 @@ class Evaluator:
         self.devices = devices
 
         def step(variables: Any, metrics: Metrics, images: jax.Array, labels: jax.Array, weights: jax.Array) -> Metrics:
-            logits = model.apply(variables, preprocess.normalize(images), train=False)
+            logits: Any = model.apply(variables, preprocess.normalize(images), train=False)
             return metrics.merge(measure(logits, labels, cross_entropy(logits, labels), weights))
 
         self.step: Callable[..., Metrics] = parallel(step, devices, replicated=2, split=3)

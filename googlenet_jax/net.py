@@ -95,7 +95,8 @@ class Net:
     @functools.cached_property
     def _apply(self) -> Any:
         def apply(variables: Any, images: jax.Array) -> jax.Array:
-            return jax.nn.softmax(self.model.apply(variables, self.preprocess.normalize(images), train=False))
+            logits: Any = self.model.apply(variables, self.preprocess.normalize(images), train=False)
+            return jax.nn.softmax(logits)
 
         return jax.jit(apply)
 

@@ -63,4 +63,4 @@ class Preprocess:
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Preprocess":
         """From what `to_dict` gave."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+        return cls(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})

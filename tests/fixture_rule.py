@@ -1,7 +1,7 @@
 """Weights and inputs that another system computed the stored outputs with, regenerated from their names.
 
-Each array is a function of its name and shape alone, drawn from numpy's legacy generator, whose stream is frozen; so the
-tests keep the small outputs and not the large checkpoints.
+Each array is a function of its name and shape alone, drawn from numpy's legacy generator, whose stream is frozen; so
+the tests keep the small outputs and not the large checkpoints.
 """
 
 import zlib

@@ -28,8 +28,8 @@ class Batch(NamedTuple):
     """
 
     images: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
+    labels: np.ndarray | np.int32
+    weights: np.ndarray | np.float32
 
 
 def train_batches(

@@ -22,7 +22,7 @@ class Source(Protocol):
       labels: class names; a label is an index into them.
     """
 
-    labels: Sequence[str]
+    labels: list[str]
 
     def __len__(self) -> int:
         """Number of images."""
@@ -100,15 +100,15 @@ def open_source(config: ml_collections.ConfigDict, seed: int = 0) -> tuple[Sourc
 
 
 def _digits() -> tuple[Source, Source]:
-    """scikit-learn's handwritten digits, from its wheel: 1,797 8x8 images; every fifth is for validation."""
+    """scikit-learn's handwritten digits, from its wheel: 1,797 8x8 images, a fixed fifth of each class to validate."""
     from sklearn.datasets import load_digits  # imported here: it takes a second that others need not wait
+    from sklearn.model_selection import train_test_split
 
     images, classes = load_digits(return_X_y=True)
     images = np.repeat(np.round(images.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8), 3, axis=-1)
-    validation = np.arange(len(images)) % 5 == 0
     labels = [str(digit) for digit in range(10)]
-    train = ArraySource(images[~validation], classes[~validation], labels)
-    return train, ArraySource(images[validation], classes[validation], labels)
+    train, val = train_test_split(np.arange(len(images)), test_size=0.2, random_state=0, stratify=classes)
+    return ArraySource(images[train], classes[train], labels), ArraySource(images[val], classes[val], labels)
 
 
 def _synthetic(count: int, num_classes: int, size: int, seed: int) -> tuple[Source, Source]:

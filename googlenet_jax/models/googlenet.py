@@ -47,9 +47,7 @@ class GoogLeNet(nn.Module):
     sync_batch_norm: bool = True
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, train: bool = False, aux: bool | None = None
-    ) -> jax.Array | tuple[jax.Array, jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, train: bool = False, aux: bool | None = None) -> Any:
         """Classifies a batch.
 
         Args:
@@ -70,8 +68,8 @@ class GoogLeNet(nn.Module):
         run_aux = with_aux or (has_aux and self.is_initializing())
 
         def pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
-            padding = tuple(pool_padding(side, window, stride, v.pool_rounding) for side in x.shape[1:3])
-            return max_pool(x, window, stride, padding)
+            rows, columns = (pool_padding(side, window, stride, v.pool_rounding) for side in x.shape[1:3])
+            return max_pool(x, window, stride, (rows, columns))
 
         def inception(x: jax.Array, block: str) -> jax.Array:
             return Inception(TABLE_1[block], v, unit, name=f"inception_{block}")(x, train)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from googlenet_jax.models.layers import ConvUnit, Dropout, run_together
-from googlenet_jax.models.pooling import adaptive_average_pool, average_pool, max_pool, pool_padding
+from googlenet_jax.models.pooling import adaptive_average_pool, average_pool, max_pool
 from googlenet_jax.models.variants import Variant
 
 
@@ -52,8 +52,7 @@ class Inception(nn.Module):
         one, three, five = run_together(siblings, x, train)
         three = self.unit(w.three_reduce, w.three, 3, name="3x3")(three, train)
         five = self.unit(w.five_reduce, w.five, self.variant.window_5x5, name="5x5")(five, train)
-        padding = tuple(pool_padding(side, 3, 1, "same") for side in x.shape[1:3])
-        pooled = self.unit(width, w.pool_proj, name="pool_proj")(max_pool(x, 3, 1, padding), train)
+        pooled = self.unit(width, w.pool_proj, name="pool_proj")(max_pool(x, 3, 1, ((1, 1), (1, 1))), train)
         y = jnp.concatenate([one, three, five, pooled], -1)
         return nn.relu(y) if self.variant.relu == "concat" else y
 
