@@ -85,7 +85,7 @@ def test_a_bad_image_stops_the_run_if_asked(image_folder):
     damage(image_folder)
     config = small_config(batch_size=4, dataset__name=f"folder:{image_folder}", augment__crop="none")
     train = open_source(config.dataset)[0]
-    with pytest.raises(BadImageError, match="config.dataset.bad_images=skip"):
+    with pytest.raises(BadImageError, match="bad_images=skip"):
         take(train_batches(train, config, no_crop, BadImageLog("error")), 6)
 
 
@@ -185,5 +185,5 @@ def test_images_that_cannot_be_read(tmp_path):
         read_image(tmp_path / "none.jpg")
     bomb = tmp_path / "bomb.png"
     Image.new("1", (30_000, 30_000)).save(bomb)
-    with pytest.raises(BadImageError, match="bomb.png"):
+    with pytest.raises(BadImageError, match="bomb"):
         read_image(bomb)

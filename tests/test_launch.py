@@ -1,0 +1,234 @@
+"""launch.py as a user runs it: help, mistakes, training, being killed and going on."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, SMALL, overrides, small_config
+
+import googlenet_jax as gn
+from googlenet_jax import checkpoint
+from googlenet_jax.config import default_config, from_json, to_json
+
+
+def small(workdir, **changes):
+    """Arguments of launch.py for the shared small configuration."""
+    config = SMALL | {name.replace("__", "."): value for name, value in changes.items()}
+    return ["launch.py", "--config", "configs/digits.py", "--workdir", workdir, *overrides(config)]
+
+
+def final_bytes(run):
+    """All bytes of a run's newest checkpoint: parameters, averages, optimizer."""
+    newest = max((run / "checkpoints").iterdir(), key=lambda p: int(p.name))
+    _, variables = checkpoint.read(newest)
+    import orbax.checkpoint as ocp
+
+    training = ocp.StandardCheckpointer().restore(newest / "training")
+    leaves = {}
+    for tree in (variables, training):
+        for path, leaf in _walk(tree):
+            leaves[path] = np.asarray(leaf).tobytes()
+    return newest.name, leaves
+
+
+def _walk(tree, prefix=""):
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _walk(value, f"{prefix}/{key}")
+    elif isinstance(tree, list | tuple):
+        for key, value in enumerate(tree):
+            yield from _walk(value, f"{prefix}/{key}")
+    elif tree is not None:
+        yield prefix, tree
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A run that nobody interrupted."""
+    path = tmp_path_factory.mktemp("finished") / "run"
+    result = subprocess.run([sys.executable, *map(str, small(path))], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return path, result.stdout
+
+
+def test_help_is_quick_and_needs_no_jax(run_command):
+    start = time.monotonic()
+    result = run_command("-X", "importtime", "launch.py", "--help")
+    assert result.returncode == 0
+    assert "--workdir" in result.stdout
+    assert "jaxlib" not in result.stderr
+    assert "tensorflow" not in result.stderr
+    assert time.monotonic() - start < 20  # says that nothing heavy is loaded; the speed itself is no test's business
+
+
+def test_training_does_not_import_tensorflow(run_command):
+    code = "import googlenet_jax.train.loop, googlenet_jax.net, googlenet_jax.cli, sys; sys.exit('tensorflow' in sys.modules)"
+    assert run_command("-c", code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config.optimizer.learning_rat=1"], ["optimizer.learning_rat", "did you mean 'optimizer.learning_rate'"]),
+        (["--config.optimiser.learning_rate=1"], ["did you mean 'optimizer.learning_rate'"]),
+        (["--config", "configs/nowhere.py"], ["configs/nowhere.py", "no such file"]),
+        (["--config.batch_size=many"], ["config.batch_size"]),
+        (["--config.batch_size=63"], ["config.batch_size=63", "divide", "64"]),
+        (["--config.num_devices=99"], ["config.num_devices=99", "8 cpu devices"]),
+        (["--config.schedule.name=cosin"], ["config.schedule.name", "cosine"]),
+        (["--config.schedule.name=piecewise"], ["as many factors as boundaries"]),
+        (["--config.dataset.name=folder:/nowhere"], ["folder:/nowhere", "no such directory"]),
+        (["--mode", "evaluate"], ["--workdir"]),
+        (["--mode", "evaluate", "--workdir", "nowhere"], ["nowhere", "no checkpoint"]),
+        (["stray"], ["unexpected argument 'stray'"]),
+        (["--workdirr=x"], ["workdirr"]),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(run_command, tmp_path, arguments, words):
+    workdir = [] if "--workdir" in arguments else ["--workdir", tmp_path / "run"]
+    where = ["--config.num_devices=2"] if "batch_size=63" in arguments[0] else []
+    result = run_command("launch.py", *arguments, *where, *(workdir if "evaluate" not in arguments else []))
+    assert result.returncode == 2, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 1, result.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+def test_a_run_leaves_what_it_promises(finished_run):
+    path, output = finished_run
+    assert "googlenet predict --checkpoint" in output
+    assert {p.name for p in path.iterdir()} >= {
+        "config.json",
+        "checkpoints",
+        "metrics.jsonl",
+        "tensorboard",
+        "train.log",
+    }
+    assert to_json(from_json((path / "config.json").read_text())) == to_json(small_config(**_digits_rest()))
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    train, val = ([line for line in lines if line["split"] == split] for split in ("train", "val"))
+    assert [line["step"] for line in val] == [9]
+    assert val[0]["epoch"] == 2
+    assert {"loss", "top1", "top5", "learning_rate", "images_per_second", "seconds"} <= train[0].keys()
+    assert val[0]["top1"] <= val[0]["top5"] <= 1
+    assert list((path / "tensorboard").iterdir())
+    assert "val top-1" in (path / "train.log").read_text()
+
+
+def _digits_rest():
+    """What configs/digits.py sets beyond the shared small configuration."""
+    namespace: dict = {}
+    exec((ROOT / "configs" / "digits.py").read_text(), namespace)
+    from googlenet_jax.config import flatten
+
+    defaults, digits = flatten(default_config()), flatten(namespace["get_config"]())
+    return {k.replace(".", "__"): v for k, v in digits.items() if v != defaults[k] and k not in SMALL}
+
+
+def test_starting_again_from_config_json_alone_gives_the_same_bytes(finished_run, run_command, tmp_path):
+    path, _ = finished_run
+    result = run_command("launch.py", "--config", path / "config.json", "--workdir", tmp_path / "again")
+    assert result.returncode == 0, result.stderr
+    assert final_bytes(tmp_path / "again") == final_bytes(path)
+
+
+def test_another_configuration_is_refused_with_its_differences(finished_run, run_command):
+    path, _ = finished_run
+    result = run_command(*small(path, optimizer__learning_rate=0.3))
+    assert result.returncode == 2
+    assert "optimizer.learning_rate: 0.02 -> 0.3" in result.stderr
+
+
+@pytest.mark.parametrize("delay", [0.2, 1.5])
+def test_killed_runs_end_with_the_same_bytes(finished_run, tmp_path, delay):
+    """SIGKILL some time after the first checkpoint began to be written, then the same command until it ends."""
+    run = tmp_path / "run"
+    command = [sys.executable, *map(str, small(run, checkpoint__every_epochs=0.23))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not list(run.glob("checkpoints/*")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.run(
+        [sys.executable, "launch.py", "--workdir", str(run)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr
+    assert final_bytes(run) == final_bytes(finished_run[0])
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_signals_save_and_leave(tmp_path, number):
+    run = tmp_path / "run"
+    command = [sys.executable, *map(str, small(run, num_epochs=500.0))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").read_text():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert f"{number.name}: saved at step" in output
+    saved = max(int(p.name) for p in (run / "checkpoints").iterdir())
+    assert f"saved at step {saved} of" in output
+    assert gn.load(run / "checkpoints" / str(saved)).step == saved
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished_run, run_command, tmp_path):
+    run = tmp_path / "run"
+    result = run_command(*small(run, checkpoint__every_epochs=1.0, checkpoint__keep=3))
+    assert result.returncode == 0, result.stderr
+    newest = max((run / "checkpoints").iterdir(), key=lambda p: int(p.name))
+    for data in (newest / "variables").rglob("d/*"):
+        data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    result = run_command("launch.py", "--workdir", run)
+    assert result.returncode == 0, result.stderr
+    assert f"checkpoint {newest.name} is damaged" in result.stdout
+    assert final_bytes(run) == final_bytes(finished_run[0])
+
+
+def test_training_that_stays_non_finite_stops_with_its_last_good_parameters(run_command, tmp_path):
+    run = tmp_path / "run"
+    result = run_command(
+        *small(
+            run,
+            precision__compute_dtype="float16",
+            precision__loss_scaling="fixed",
+            precision__loss_scale=1e30,
+            precision__max_skipped=3,
+        )
+    )
+    assert result.returncode == 2
+    assert "training diverged" in result.stderr
+    (saved,) = (run / "checkpoints").iterdir()
+    assert saved.name in result.stderr
+    assert all(np.isfinite(leaf).all() for _, leaf in _walk(gn.load(saved).variables))
+
+
+def test_no_permission_is_one_line(run_command, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run_command(*small(tmp_path / "file" / "run"))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert str(tmp_path / "file") in result.stderr
+
+
+def test_every_recipe_is_valid():
+    from googlenet_jax.config import validate
+
+    for recipe in sorted(Path(ROOT / "configs").glob("*.py")):
+        namespace: dict = {}
+        exec(recipe.read_text(), namespace)
+        validate(namespace["get_config"]())

@@ -1,0 +1,130 @@
+"""After training: gn.load, the googlenet command, the notebook."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import ROOT, small_config
+from PIL import Image
+
+import googlenet_jax as gn
+from googlenet_jax.errors import UserError
+from googlenet_jax.train.loop import train_and_evaluate
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("use") / "run"
+    train_and_evaluate(small_config(), path)
+    return path
+
+
+def test_loaded_network_predicts_as_flax_does(run):
+    net = gn.load(run)
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    logits = np.asarray(net.model.apply(net.variables, net.preprocess(images), train=False), np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(net.probabilities(images), expected, atol=1e-5)
+    for row, prediction in zip(expected, net.predict(images, top=3), strict=True):
+        assert prediction.classes == list(np.argsort(-row)[:3])
+        assert prediction.labels == [f"class {i}" for i in prediction.classes]
+        assert sum(prediction.probabilities) <= 1 + 1e-6
+    assert net.config.dataset.name == "synthetic"
+
+
+def test_one_image_many_images_paths_and_none(run, tmp_path):
+    net = gn.load(run / "checkpoints" / "9")
+    image = np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    (alone,) = net.predict(image)
+    (path,) = net.predict(str(tmp_path / "a.png"))
+    assert alone == path == net.predict([tmp_path / "a.png", image])[1]
+    assert net.predict([]) == []
+    assert len(net.predict([image] * 70)) == 70
+    with pytest.raises(UserError, match="uint8"):
+        net.predict(image.astype(np.float32))
+
+
+def test_evaluate_repeats_the_trainings_last_line(run, run_command):
+    result = run_command("-m", "googlenet_jax.cli", "evaluate", "--checkpoint", run, "--json")
+    assert result.returncode == 0, result.stderr
+    values = json.loads(result.stdout)
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["split"] == "val"
+    assert values["images"] == 14
+    assert values["top1"] == last["top1"]
+    assert values["loss"] == pytest.approx(last["loss"], rel=1e-5)
+    table = run_command("launch.py", "--mode", "evaluate", "--workdir", run)
+    assert f"{last['top1']:.2%}" in table.stdout
+
+
+def test_predict_prints_tables_and_json(run, run_command, tmp_path):
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
+    arguments = ["-m", "googlenet_jax.cli", "predict", "--checkpoint", run, tmp_path / "red.png"]
+    result = run_command(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    (entry,) = json.loads(result.stdout)
+    assert entry["image"] == str(tmp_path / "red.png")
+    assert len(entry["labels"]) == len(entry["probabilities"]) == 4
+    table = run_command(*arguments, "--top", 2).stdout.splitlines()
+    assert table[0] == str(tmp_path / "red.png")
+    assert entry["labels"][0] in table[1]
+    assert len(table) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["predict", "--checkpoint", "RUN", "nowhere.png"], "nowhere.png"),
+        (["predict", "--checkpoint", "nowhere", "README.md"], "nowhere"),
+        (["predict", "--checkpoint", "RUN", "README.md"], "README.md"),
+        (["evaluate", "--checkpoint", "RUN", "--dataset", "digits"], "10 classes"),
+        (["evaluate", "--checkpoint", "configs"], "no checkpoint"),
+        (["summary", "--variant", "papr"], "did you mean 'paper'"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(run, run_command, arguments, word):
+    arguments = [str(run) if argument == "RUN" else argument for argument in arguments]
+    result = run_command("-m", "googlenet_jax.cli", *arguments)
+    assert result.returncode == 2
+    assert word in result.stderr
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
+def test_summary_has_the_papers_total(run_command):
+    result = run_command("-m", "googlenet_jax.cli", "summary", "--variant", "paper")
+    assert "6,998,552" in result.stdout
+    assert "13,378,280" in result.stdout
+
+
+def test_damaged_checkpoint_says_so(run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    for data in copy.rglob("d/*"):
+        data.write_bytes(b"")
+    with pytest.raises(UserError, match="damaged"):
+        gn.load(copy)
+
+
+def test_notebook_runs(run, tmp_path, monkeypatch):
+    import nbformat
+    from nbclient import NotebookClient
+
+    Image.new("RGB", (64, 48), "orange").save(tmp_path / "a.png")
+    monkeypatch.setenv("CHECKPOINT", str(run))
+    monkeypatch.setenv("IMAGES", str(tmp_path / "a.png"))
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(ROOT / "notebooks" / "googlenet_colab.ipynb", as_version=4)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    text = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "class " in text
+    assert any("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", []))
+
+
+def test_the_package_imports_without_jax(run_command):
+    code = "import sys, googlenet_jax; sys.exit('jax' in sys.modules)"
+    assert run_command("-c", code).returncode == 0
