@@ -1,11 +1,11 @@
 """The train step: any number of devices, any number of parts, what is skipped, and that it learns."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import small_config
 
+from googlenet_jax.metrics import Metrics
 from googlenet_jax.train.setup import build_training
 
 
@@ -29,11 +29,11 @@ def difference(a, b):
 
 
 def test_eight_devices_train_as_one_does():
-    """With augmentation, dropout, auxiliary heads and synchronised batch norm; in float64, where rounding is no excuse."""
+    """With augmentation, dropout and synchronised batch norm; in float64, where rounding is no excuse."""
     with jax.enable_x64():
-        changes = {"model__aux_heads": True, "augment__brightness": 0.4, "optimizer__weight_decay": 1e-4}
+        changes = {"precision__compute_dtype": "float64", "augment__brightness": 0.4, "optimizer__weight_decay": 1e-4}
         one, eight = (run_steps(small_config(num_devices=n, **changes), *batch(), steps=2) for n in (1, 8))
-    assert abs(one[1]["loss"] - eight[1]["loss"]) < 1e-5
+    assert one[1]["loss"] == pytest.approx(eight[1]["loss"], rel=1e-5)
     assert difference(one[0], eight[0]) < 1e-5
 
 
@@ -46,9 +46,8 @@ def test_accumulated_parts_give_the_whole_batchs_gradient():
 
 
 def test_a_step_that_is_not_finite_is_skipped_and_counted():
-    config = small_config(
-        precision__compute_dtype="float16", precision__loss_scaling="fixed", precision__loss_scale=1e30
-    )
+    changes = {"precision__loss_scaling": "fixed", "precision__loss_scale": 1e30}
+    config = small_config(precision__compute_dtype="float16", **changes)
     training = build_training(config, 16, 4)
     state, metrics = training.start()
     before = jax.device_get(state)
@@ -59,18 +58,15 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted():
     assert (int(after.step), int(after.loss_scale.skipped), int(after.loss_scale.skipped_in_a_row)) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_one_batch_is_learnt_by_heart(dtype):
-    """Also that evaluation of the same images agrees, with running statistics in place of the batch's."""
     changes = {"augment__crop": "none", "augment__flip": False, "model__dropout": 0.0, "optimizer__learning_rate": 0.01}
-    images, labels = batch()
-    config = small_config(precision__compute_dtype=dtype, **changes)
-    training = build_training(config, 16, 4)
+    training = build_training(small_config(precision__compute_dtype=dtype, **changes), 16, 4)
     state, metrics = training.start()
-    for _ in range(25):
-        state, metrics = training.step(state, metrics, *training.split((images, labels)))
+    for step in range(25):
+        if step == 20:
+            metrics = training.place(Metrics.empty())
+        state, metrics = training.step(state, metrics, *training.split(batch()))
     assert int(state.loss_scale.skipped) < 10
-    assert metrics.compute()["top1"] > 0.5
-    inputs = training.preprocess.normalize(jnp.asarray(images))
-    logits = training.model.apply(jax.device_get(state.variables), inputs, train=False)
-    assert (np.asarray(logits).argmax(-1) == labels).mean() == 1
+    assert metrics.compute()["top1"] > 0.95
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.variables)} == {np.dtype("float32")}
