@@ -14,7 +14,7 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.metrics import Metrics, cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.net import load
-from googlenet_jax.parallel import parallel, replicate, select_devices, split_batch
+from googlenet_jax.parallel import parallel, replicate, split_batch
 from googlenet_jax.preprocess import Preprocess
 
 Advance = Callable[[int], object]
@@ -85,7 +85,7 @@ def evaluate_checkpoint(
     source = open_source(config.dataset, config.seed)[1]
     if len(source.labels) != len(net.labels):
         raise UserError(f"{config.dataset.name} has {len(source.labels)} classes, {path} tells {len(net.labels)} apart")
-    devices = select_devices(None, config.batch_size)
+    devices = jax.devices()
     bad_images = BadImageLog(config.dataset.bad_images)
     batches = eval_batches(source, config, net.preprocess.crop, bad_images, eval_batch_size(config, devices))
     evaluator = Evaluator(net.model, net.preprocess, devices)

@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from conftest import ROOT, SMALL, overrides, small_config
 
 import googlenet_jax as gn
 from googlenet_jax import checkpoint
-from googlenet_jax.config import default_config, from_json, to_json
+from googlenet_jax.config import default_config, flatten, from_json, to_json, validate
+from googlenet_jax.train.signals import StopSignals
 
 
 def small(workdir, **changes):
@@ -26,8 +28,6 @@ def final_bytes(run):
     """All bytes of a run's newest checkpoint: parameters, averages, optimizer."""
     newest = max((run / "checkpoints").iterdir(), key=lambda p: int(p.name))
     _, variables = checkpoint.read(newest)
-    import orbax.checkpoint as ocp
-
     training = ocp.StandardCheckpointer().restore(newest / "training")
     leaves = {}
     for tree in (variables, training):
@@ -125,8 +125,6 @@ def _digits_rest():
     """What configs/digits.py sets beyond the shared small configuration."""
     namespace: dict = {}
     exec((ROOT / "configs" / "digits.py").read_text(), namespace)
-    from googlenet_jax.config import flatten
-
     defaults, digits = flatten(default_config()), flatten(namespace["get_config"]())
     return {k.replace(".", "__"): v for k, v in digits.items() if v != defaults[k] and k not in SMALL}
 
@@ -167,8 +165,7 @@ def test_killed_runs_end_with_the_same_bytes(finished_run, tmp_path, delay):
     assert steps == sorted(steps)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_signals_save_and_leave(tmp_path, number):
+def test_a_signal_saves_and_leaves(tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, *map(str, small(run, num_epochs=500.0))]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -177,13 +174,22 @@ def test_signals_save_and_leave(tmp_path, number):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert f"{number.name}: saved at step" in output
+    assert "SIGTERM: saved at step" in output
     saved = max(int(p.name) for p in (run / "checkpoints").iterdir())
     assert f"saved at step {saved} of" in output
     assert gn.load(run / "checkpoints" / str(saved)).step == saved
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_stop_signals_are_noted_and_handlers_put_back(number):
+    before = signal.getsignal(number)
+    with StopSignals() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.received == number.name
+    assert signal.getsignal(number) == before
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished_run, run_command, tmp_path):
@@ -226,8 +232,6 @@ def test_no_permission_is_one_line(run_command, tmp_path):
 
 
 def test_every_recipe_is_valid():
-    from googlenet_jax.config import validate
-
     for recipe in sorted(Path(ROOT / "configs").glob("*.py")):
         namespace: dict = {}
         exec(recipe.read_text(), namespace)

@@ -1,10 +1,13 @@
 """After training: gn.load, the googlenet command, the notebook."""
 
 import json
+import shutil
 
+import nbformat
 import numpy as np
 import pytest
 from conftest import ROOT, small_config
+from nbclient import NotebookClient
 from PIL import Image
 
 import googlenet_jax as gn
@@ -98,8 +101,6 @@ def test_summary_has_the_papers_total(run_command):
 
 
 def test_damaged_checkpoint_says_so(run, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     for data in copy.rglob("d/*"):
@@ -109,9 +110,6 @@ def test_damaged_checkpoint_says_so(run, tmp_path):
 
 
 def test_notebook_runs(run, tmp_path, monkeypatch):
-    import nbformat
-    from nbclient import NotebookClient
-
     Image.new("RGB", (64, 48), "orange").save(tmp_path / "a.png")
     monkeypatch.setenv("CHECKPOINT", str(run))
     monkeypatch.setenv("IMAGES", str(tmp_path / "a.png"))

@@ -1,5 +1,6 @@
 """The training loop: from a configuration and a directory to a trained network."""
 
+import contextlib
 import logging
 import time
 from pathlib import Path
@@ -42,14 +43,14 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
     training = build_training(config, len(train_source), len(train_source.labels))
     epoch = training.steps_per_epoch
     total = round(config.num_epochs * epoch)
+    if total < 1:
+        raise UserError(f"config.num_epochs={config.num_epochs} is less than one step of {config.batch_size} images")
     crop = training.preprocess.crop
     bad_images = BadImageLog(config.dataset.bad_images)
     evaluator = Evaluator(training.model, training.preprocess, training.devices)
     eval_size = eval_batch_size(config, training.devices)
     save_every = config.eval.every_epochs if config.checkpoint.every_epochs is None else config.checkpoint.every_epochs
 
-    run = RunDirectory(Path(workdir), config)
-    saved = Checkpoints(run.checkpoints, config.checkpoint.keep)
     meta = {"config": to_json(config), "labels": list(train_source.labels), "preprocess": training.preprocess.to_dict()}
 
     def due(step: int, every_epochs: float) -> bool:
@@ -66,45 +67,41 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
         items = {"variables": state.variables, "ema": state.ema, "training": _training_item(state)}
         saved.save(step, items, meta | {"step": step, "epoch": step / epoch}, val)
 
-    try:
-        state = _restore_or_create(saved, training)
-        start = step = int(state.step)
-        run.rewind(start)
-        metrics = training.place(Metrics.empty())
-        batches = train_batches(train_source, config, crop, bad_images, first=start)
-        display = TrainingDisplay(run.path, start, total, len(val_source))
-        with display, StopSignals() as stop:
-            display.started(config, training.devices, len(train_source))
-            since, measured = time.monotonic(), start
-            while step < total and not stop.received:
-                batch = next(batches)
-                state, metrics = training.step(state, metrics, *training.split((batch.images, batch.labels)))
-                step += 1
-                display.stepped(step)
+    with contextlib.closing(RunDirectory(Path(workdir), config)) as run:
+        with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
+            state = _restore_or_create(saved, training)
+            start = step = int(state.step)
+            run.rewind(start)
+            metrics = training.place(Metrics.empty())
+            batches = train_batches(train_source, config, crop, bad_images, first=start)
+            display = TrainingDisplay(run.path, start, total, len(val_source))
+            with display, StopSignals() as stop:
+                display.started(config, training.devices, len(train_source))
+                since, measured = time.monotonic(), start
+                while step < total and not stop.received:
+                    batch = next(batches)
+                    state, metrics = training.step(state, metrics, *training.split((batch.images, batch.labels)))
+                    step += 1
+                    display.stepped(step)
 
-                if due(step, config.log_every_epochs) or due(step, config.eval.every_epochs):
-                    values = _read(metrics, state)  # here, and only here, the host waits for the device
-                    speed = (step - measured) * config.batch_size / (time.monotonic() - since)
-                    values |= {
-                        "learning_rate": float(training.schedule(step - 1)),
-                        "images_per_second": round(speed, 1),
-                    }
-                    display.measured(run.write_metrics(step, step / epoch, "train", values))
-                    metrics = training.place(Metrics.empty())
-                    if values.get("skipped_in_a_row", 0) >= config.precision.max_skipped:
-                        save(state, step, None)
-                        raise _diverged(values["skipped_in_a_row"], run.checkpoints / str(step))
-                    since, measured = time.monotonic(), step
-                val = evaluate(state, step) if due(step, config.eval.every_epochs) else None
-                if val is not None or due(step, save_every) or stop.received:
-                    save(state, step, val)
-                    since, measured = time.monotonic(), step
-        saved.close()
+                    if due(step, config.log_every_epochs) or due(step, config.eval.every_epochs):
+                        values = _read(metrics, state)  # here, and only here, the host waits for the device
+                        speed = (step - measured) * config.batch_size / (time.monotonic() - since)
+                        rate = float(training.schedule(step - 1))
+                        values |= {"learning_rate": rate, "images_per_second": round(speed, 1)}
+                        display.measured(run.write_metrics(step, step / epoch, "train", values))
+                        metrics = training.place(Metrics.empty())
+                        if values.get("skipped_in_a_row", 0) >= config.precision.max_skipped:
+                            save(state, step, None)
+                            raise _diverged(values["skipped_in_a_row"], run.checkpoints / str(step))
+                        since, measured = time.monotonic(), step
+                    val = evaluate(state, step) if due(step, config.eval.every_epochs) else None
+                    if val is not None or due(step, save_every) or stop.received:
+                        save(state, step, val)
+                        since, measured = time.monotonic(), step
         lines = [line for line in run.metrics() if line["split"] == "val"]
         display.finished(step, stop.received, lines, len(bad_images.names))
-        return {"step": step, "finished": step == total, "val": lines[-1] if lines else None}
-    finally:
-        run.close()
+    return {"step": step, "finished": step == total, "val": lines[-1] if lines else None}
 
 
 def _restore_or_create(saved: Checkpoints, training: Training) -> TrainState:
