@@ -28,7 +28,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "run directory; default: runs/<config name>/<start time>")
 _MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate"], "train, or evaluate the run in --workdir")
-_DEBUG = flags.DEFINE_bool("debug", False, "show tracebacks of mistakes in flags, configuration, data and files")
+flags.DEFINE_bool("debug", False, "show tracebacks of mistakes in flags, configuration, data and files")
 
 
 def main() -> int:
@@ -40,7 +40,6 @@ def main() -> int:
     runtime.configure_jax()
     from googlenet_jax import console  # after the flags, so that a mistake in them need not wait for JAX
 
-    console.show_log()
     if _MODE.value == "evaluate":
         from googlenet_jax.cli import show_evaluation
 
@@ -50,6 +49,7 @@ def main() -> int:
     else:
         from googlenet_jax.train.loop import train_and_evaluate
 
+        console.show_log()
         train_and_evaluate(_CONFIG.value, _WORKDIR.value or _default_workdir())
     return 0
 
@@ -69,6 +69,8 @@ def _parse_flags() -> None:
             argv[given] = f"{config_from_json.__file__}:{path}"
     for arg in argv[1:]:
         override = re.match(r"--?(?:no)?config\.([^=]+)", arg)
+        if override and {"--mode=evaluate", "evaluate"} & set(argv):
+            raise UserError(f"{arg}: --mode evaluate takes the run's own configuration, without changes")
         if override and override[1] not in FIELDS:
             raise UserError(f"--config has no field {override[1]!r}: {nearest_field(override[1])}")
     sys.argv[:] = argv
@@ -76,16 +78,18 @@ def _parse_flags() -> None:
         rest = flags.FLAGS(argv)[1:]
         _CONFIG.value.seed  # noqa: B018  (an unreadable file shows on first use)
     except (flags.Error, AttributeError, TypeError, ValueError, SyntaxError, ImportError, NameError, KeyError) as error:
-        raise UserError(str(error).replace("Error whilst parsing config file:", "")) from error
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(lines[-1] if "Traceback" in str(error) else " ".join(lines)) from error
     if rest:
         raise UserError(f"unexpected argument {rest[0]!r}; --help shows the usage")
 
 
 def _default_workdir() -> Path:
-    path = Path(config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0])
-    return Path("runs") / path.stem / time.strftime("%Y-%m-%d_%H-%M-%S")
+    recipe, _, argument = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
+    name = Path(argument).parent.name if recipe == config_from_json.__file__ else Path(recipe).stem
+    return Path("runs") / name / time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
 if __name__ == "__main__":
     runtime.restart_with_large_pages()
-    sys.exit(run_command(main, debug="--debug" in sys.argv))
+    sys.exit(run_command(main, debug=bool({"--debug", "--debug=true"} & set(sys.argv))))

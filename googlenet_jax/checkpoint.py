@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from googlenet_jax.errors import UserError
@@ -66,41 +67,45 @@ class Checkpoints:
         with _readable_errors(self.directory):
             self.manager.save(step, args=args, metrics=metrics)
 
-    def restore(self, abstract: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-        """The newest checkpoint that can be read; a damaged one is set aside, and the one before is taken.
+    def restore(self, abstract: dict[str, Any], same: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        """The newest checkpoint that can be read; damaged ones are set aside once an older one was read.
 
         Args:
           abstract: trees like those saved, of arrays or shapes, by item name; None for an item that was left out.
+          same: entries of `meta` that must be as they were.
 
         Returns:
           (step, trees of numpy arrays by item name), or None if there is no checkpoint.
 
         Raises:
-          UserError: if there are checkpoints, but none can be read.
+          UserError: if there are checkpoints but none can be read, or `same` differs.
         """
         wanted = {name: tree for name, tree in abstract.items() if tree is not None}
-        steps = sorted(self.manager.all_steps(), reverse=True)
-        for step in steps:
+        items = {name: ocp.args.StandardRestore(jax.tree.map(_host_like, tree)) for name, tree in wanted.items()}
+        damaged: list[int] = []
+        reason = ""
+        for step in sorted(self.manager.all_steps(), reverse=True):
             try:
-                args = {name: ocp.args.StandardRestore(jax.tree.map(_host_like, tree)) for name, tree in wanted.items()}
-                restored = self.manager.restore(step, args=ocp.args.Composite(**args))
-                items = {name: restored[name] for name in wanted}
-                _check_shapes(wanted, items)
+                restored = self.manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore(), **items))
+                _check_same(same, restored["meta"], self.directory)
+                found = {name: restored[name] for name in wanted}
+                _check_shapes(wanted, found)
+            except UserError:
+                raise
             except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file
-                log.warning("checkpoint %d is damaged (%s); going back to the one before", step, _first_line(error))
-                self._set_aside(step)
+                reason = _first_line(error)
+                log.warning("checkpoint %d is damaged (%s); going back to the one before", step, reason)
+                damaged.append(step)
                 continue
-            return step, {name: items.get(name) for name in abstract}
-        if steps:
-            raise UserError(f"{self.directory}: no checkpoint can be read; they were set aside as *.damaged")
+            for aside in damaged:
+                path = self.directory / str(aside)
+                shutil.rmtree(path.with_name(f"{aside}.damaged"), ignore_errors=True)
+                path.rename(path.with_name(f"{aside}.damaged"))
+            self.manager.reload()
+            return step, {name: found.get(name) for name in abstract}
+        if damaged:
+            raise UserError(f"{self.directory}: none of the checkpoints can be read ({reason}); take another --workdir")
         return None
-
-    def _set_aside(self, step: int) -> None:
-        path = self.directory / str(step)
-        aside = path.with_name(f"{step}.damaged")
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-        self.manager.reload()
 
     def close(self) -> None:
         """Waits until everything is written."""
@@ -109,62 +114,80 @@ class Checkpoints:
             self.manager.close()
 
 
-def find(path: Path) -> Path:
-    """The checkpoint directory that a path stands for.
+def find(path: epath.PathLike) -> list[epath.Path]:
+    """The checkpoints that a path stands for, the most wanted first.
 
     Args:
-      path: a checkpoint, a directory of checkpoints, or a run, of which the best by validation top-1 is taken, or the
-        newest if none was evaluated.
+      path: a checkpoint, or a run, or its directory of checkpoints: then the best by validation top-1 comes first,
+        the newest if none was evaluated.
 
     Returns:
-      The directory of one checkpoint.
+      Directories of checkpoints, at least one.
 
     Raises:
       UserError: if there is none.
     """
+    path = epath.Path(path).expanduser()
     if (path / "meta").is_dir():
-        return path
+        return [path]
     root = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     steps = [entry for entry in root.iterdir() if entry.name.isdecimal()] if root.is_dir() else []
     if not steps:
         raise UserError(f"{path}: no checkpoint there; give a run directory or one of its checkpoints/<step>")
-    return max(steps, key=lambda step: (_stored_top1(step), int(step.name)))
+    return sorted(steps, key=lambda step: (_stored_top1(step), int(step.name)), reverse=True)
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Reads what prediction needs of a checkpoint; a run's damaged one is passed over.
+def read(path: epath.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads what prediction needs of a checkpoint; a run's damaged ones are passed over with a warning.
 
     Args:
-      path: as for `find`.
+      path: as for `find`; also in a bucket (`gs://`), where etils can read it.
 
     Returns:
       (meta, variables): JSON values, and the averaged variables if there are any, else the trained ones, as numpy.
 
     Raises:
-      UserError: if it is damaged, or no checkpoint.
+      UserError: if there is no checkpoint, or none that can be read.
     """
-    directory = find(path)
-    try:
-        meta = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore((directory / "meta").resolve())
+    reasons = []
+    for directory in find(path):
         item = "ema" if (directory / "ema").is_dir() else "variables"
-        variables = ocp.StandardCheckpointer().restore((directory / item).resolve())
-    except Exception as error:  # as above
-        raise UserError(
-            f"{directory}: the checkpoint is damaged or was made by something else ({_first_line(error)}); "
-            "give another of the run's checkpoints/<step>"
-        ) from error
-    return meta, jax.tree.map(np.asarray, variables)
+        try:
+            meta = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore((directory / "meta").resolve())
+            variables = ocp.StandardCheckpointer().restore((directory / item).resolve())
+        except Exception as error:  # as above
+            reasons.append(f"{directory}: the checkpoint is damaged, or not of this project ({_first_line(error)})")
+            continue
+        for reason in reasons:
+            log.warning("%s; taking %s", reason, directory)
+        return meta, jax.tree.map(np.asarray, variables)
+    raise UserError(reasons[0])
 
 
 def _top1(metrics: dict[str, float]) -> float:
     return metrics["top1"]
 
 
-def _stored_top1(step: Path) -> float:
+def _stored_top1(step: epath.Path) -> float:
     try:
         return float(json.loads((step / "metrics" / "metrics").read_text())["top1"])
     except (OSError, ValueError, KeyError, TypeError):
         return -1.0
+
+
+def _check_same(same: dict[str, Any], meta: dict[str, Any], directory: Path) -> None:
+    """A run goes on only with the data that it began with."""
+    for name, value in same.items():
+        if meta.get(name) != value:
+            raise UserError(
+                f"{directory} was trained on other data: its {name} were {_brief(meta.get(name))}, now they are "
+                f"{_brief(value)}; take another --workdir, or restore the data"
+            )
+
+
+def _brief(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) < 80 else f"{text[:76]} ..."
 
 
 def _host_like(leaf: Any) -> np.ndarray:

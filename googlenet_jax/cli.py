@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from googlenet_jax import runtime
 from googlenet_jax.errors import UserError, run_command
@@ -16,22 +17,27 @@ def main() -> None:
     sys.exit(run_command(lambda: flags.run(flags), flags.debug))
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} ({self.prog} --help shows the usage)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="googlenet",
         description="Use a trained GoogLeNet. (launch.py trains one.)",
         epilog="googlenet COMMAND --help says more of each command.",
     )
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show tracebacks")
-    checkpoint = argparse.ArgumentParser(add_help=False)
+    checkpoint = _Parser(add_help=False)
     checkpoint.add_argument(
         "--checkpoint",
         required=True,
         metavar="PATH",
         help="a run (its best checkpoint) or one of its checkpoints/<step>",
     )
-    json_flag = argparse.ArgumentParser(add_help=False)
+    json_flag = _Parser(add_help=False)
     json_flag.add_argument("--json", action="store_true", help="print JSON instead of a table")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -6,7 +6,9 @@ A recipe in `configs/` calls `default_config()` and changes what differs. Length
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import ml_collections
@@ -39,12 +41,16 @@ def _one_of(default: str, help: str, *values: str) -> Field:
 
 def _number(default: Any, help: str, low: float = 0, high: float = float("inf"), kind: type | None = None) -> Field:
     allowed = f"{low:g} to {high:g}" if high < float("inf") else f"{low:g} or more"
-    return Field(default, help, allowed, lambda v: low <= v <= high, kind)
+    return Field(default, help, allowed, lambda v: math.isfinite(v) and low <= v <= high, kind)
 
 
-def _numbers(default: tuple[float, ...], help: str, length: int | None = None) -> Field:
-    allowed = f"{length} numbers" if length else "numbers"
-    return Field(default, help, allowed, lambda v: length is None or len(v) == length)
+def _positive(default: tuple[float, ...], help: str) -> Field:
+    return Field(default, help, "numbers above 0", lambda v: all(0 < x < float("inf") for x in v))
+
+
+def _range(default: tuple[float, float], help: str, high: float) -> Field:
+    allowed = f"two ascending numbers above 0, up to {high:g}"
+    return Field(default, help, allowed, lambda v: len(v) == 2 and 0 < v[0] <= v[1] <= high)
 
 
 def _subset(default: tuple[str, ...], help: str, *values: str) -> Field:
@@ -52,7 +58,7 @@ def _subset(default: tuple[str, ...], help: str, *values: str) -> Field:
 
 
 FIELDS: dict[str, Field] = {
-    "seed": _number(0, "seed of the initial parameters, the order of the data, augmentation and dropout"),
+    "seed": _number(0, "seed of the initial parameters, the order of the data, augmentation and dropout", 0, 2**32 - 1),
     "num_devices": _number(None, "devices to train on; none: all there are, on a CPU one per core", 1, kind=int),
     "batch_size": _number(128, "images a step, over all devices and processes", 1),
     "num_epochs": _number(10.0, "epochs to train"),
@@ -86,8 +92,8 @@ FIELDS: dict[str, Field] = {
         "resized",
     ),
     "augment.shift": _number(4, "largest shift of augment.crop=shift, pixels"),
-    "augment.area": _numbers((0.08, 1.0), "least and greatest share of the image's area that a resized crop takes", 2),
-    "augment.aspect": _numbers((3 / 4, 4 / 3), "least and greatest width by height of a resized crop", 2),
+    "augment.area": _range((0.08, 1.0), "least and greatest share of the image's area that a resized crop takes", 1),
+    "augment.aspect": _range((3 / 4, 4 / 3), "least and greatest width by height of a resized crop", 100),
     "augment.interpolation": _one_of(
         "bilinear", "how a resized crop is resized; random: one of four, as in the paper", "bilinear", "random"
     ),
@@ -119,8 +125,8 @@ FIELDS: dict[str, Field] = {
         "cosine",
     ),
     "schedule.warmup_epochs": _number(0.0, "epochs of linear rise from zero, ahead of the schedule's own course"),
-    "schedule.boundaries": _numbers((), "epochs at which the piecewise schedules change, ascending"),
-    "schedule.factors": _numbers(
+    "schedule.boundaries": _positive((), "epochs at which the piecewise schedules change, ascending"),
+    "schedule.factors": _positive(
         (), "one a boundary: piecewise multiplies by it there, piecewise_exponential decays smoothly up to there by it"
     ),
     "schedule.decay_rate": _number(0.96, "factor of the exponential schedule", 0, 1),
@@ -249,6 +255,14 @@ def from_json(text: str) -> ml_collections.ConfigDict:
                 raise UserError(f"config.{name}={value!r} has the wrong type") from None
     validate(config)
     return config
+
+
+def read_json(path: Path) -> ml_collections.ConfigDict:
+    """The configuration in a file written with `to_json`; raises `UserError` if there is none."""
+    try:
+        return from_json(path.read_text())
+    except (UserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> list[str]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import ml_collections
 
-from googlenet_jax.config import from_json
+from googlenet_jax.config import read_json
 
 
 def get_config(path: str) -> ml_collections.ConfigDict:
     """The configuration stored at path; raises `UserError` if it is none."""
-    return from_json(Path(path).read_text())
+    return read_json(Path(path))

@@ -1,6 +1,7 @@
 """What a person sees of a training: a progress bar, a line an evaluation, a summary with the next steps."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,24 @@ from rich.table import Table
 
 log = logging.getLogger(__name__)
 console = Console(highlight=False)
+_error_console = Console(highlight=False, stderr=True)
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints above the progress bar, without folding lines."""
+    """Prints above the progress bar, without folding lines; warnings go to standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        console.print(prefix + record.getMessage(), soft_wrap=True, markup=False)
+        if record.levelno < logging.WARNING:
+            console.print(record.getMessage(), soft_wrap=True, markup=False)
+        else:
+            text = f"{record.levelname.lower()}: {record.getMessage()}"
+            _error_console.print(text, soft_wrap=True, markup=False)
 
 
 def show_log() -> None:
-    """Sends this package's log messages to the terminal, above the progress bar."""
-    handler = _ConsoleHandler()
+    """Sends this package's log messages to the terminal."""
     root = logging.getLogger("googlenet_jax")
-    root.addHandler(handler)
+    root.addHandler(_ConsoleHandler())
     root.setLevel(logging.INFO)
     root.propagate = False
 
@@ -88,7 +92,8 @@ class TrainingDisplay:
 
     def measured(self, line: dict[str, Any]) -> None:
         """Training metrics were read."""
-        note = f"loss {line['loss']:.3f}  top-1 {line['top1']:.1%}  {line['images_per_second']:.0f} images/s"
+        loss, top1 = line.get("loss", math.nan), line.get("top1", math.nan)  # absent when every step was skipped
+        note = f"loss {loss:.3f}  top-1 {top1:.1%}  {line['images_per_second']:.0f} images/s"
         self.progress.update(self.training, note=note)
         log.debug("step %d %s", line["step"], note)
         if line.get("skipped_steps"):
@@ -101,10 +106,9 @@ class TrainingDisplay:
     def validated(self, line: dict[str, Any]) -> None:
         """The validation set was evaluated."""
         self.progress.reset(self.evaluating, visible=False)
-        log.info(
-            "epoch %-6.4g val top-1 %6.2f %%   top-5 %6.2f %%   loss %.4f   %.0f s",
-            *(line["epoch"], 100 * line["top1"], 100 * line["top5"], line["loss"], line["seconds"]),
-        )
+        top1, top5, loss = (line.get(name, math.nan) for name in ("top1", "top5", "loss"))
+        percents = f"val top-1 {100 * top1:6.2f} %   top-5 {100 * top5:6.2f} %"
+        log.info("epoch %-6.4g %s   loss %.4f   %.0f s", line["epoch"], percents, loss, line["seconds"])
 
     def finished(self, step: int, signal: str | None, val: list[dict[str, Any]], bad_images: int) -> None:
         """The training ended, after its last step or by a signal."""
@@ -116,10 +120,10 @@ class TrainingDisplay:
             return
         table = Table("validation", "epoch", "top-1", "top-5", "loss", title=f"trained {step} steps")
         if val:
-            best = max(val, key=lambda line: line["top1"])
+            best = max(val, key=lambda line: line.get("top1", 0))
             for name, line in (("best", best), ("last", val[-1])):
-                cells = (f"{line['epoch']:g}", f"{line['top1']:.2%}", f"{line['top5']:.2%}", f"{line['loss']:.4f}")
-                table.add_row(name, *cells)
+                top1, top5, loss = (line.get(key, math.nan) for key in ("top1", "top5", "loss"))
+                table.add_row(name, f"{line['epoch']:g}", f"{top1:.2%}", f"{top5:.2%}", f"{loss:.4f}")
         console.print(table)
         log.info("the run is in %s", self.path)
         log.info("next: googlenet predict --checkpoint %s IMAGE...", self.path)

@@ -32,6 +32,10 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> int:
         if debug:
             raise
         message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+    except RuntimeError as error:
+        if debug or "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        message = "out of device memory: lower config.batch_size, or raise config.optimizer.accumulate_steps"
     except KeyboardInterrupt:
         if debug:
             raise

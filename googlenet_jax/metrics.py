@@ -47,6 +47,6 @@ def measure(logits: jax.Array, labels: jax.Array, losses: jax.Array, weights: ja
       `Metrics`, the same on every device.
     """
     # The label's rank; of equal logits the label's is taken last, so that a constant output is no success.
-    rank = (logits >= jnp.take_along_axis(logits, labels[:, None], 1)).sum(1)
+    rank = (~(logits < jnp.take_along_axis(logits, labels[:, None], 1))).sum(1)  # so that NaN is no success either
     mine = Metrics.single_from_model_output(loss=losses, top1=rank <= 1, top5=rank <= 5, mask=weights > 0)
     return lax.psum(mine, AXIS)

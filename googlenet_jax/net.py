@@ -74,7 +74,7 @@ class Net:
         size = min(1 << (len(crops) - 1).bit_length(), 64)
         padded = crops + [crops[0]] * (-len(crops) % size)
         batches = (np.stack(padded[i : i + size]) for i in range(0, len(padded), size))
-        return np.concatenate([np.asarray(self._apply(self.variables, batch)) for batch in batches])[: len(crops)]
+        return np.concatenate([np.asarray(self._apply(batch)) for batch in batches])[: len(crops)]
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
         """Classifies images.
@@ -98,7 +98,7 @@ class Net:
             logits: Any = self.model.apply(variables, self.preprocess.normalize(images), train=False)
             return jax.nn.softmax(logits)
 
-        return jax.jit(apply)
+        return functools.partial(jax.jit(apply), jax.device_put(self.variables))
 
 
 def load(path: str | Path) -> Net:
@@ -119,7 +119,7 @@ def load(path: str | Path) -> Net:
       >>> net.predict(["seven.png"])[0].labels[0]
       '7'
     """
-    meta, variables = checkpoint.read(Path(path).expanduser())
+    meta, variables = checkpoint.read(path)
     config = from_json(meta["config"])
     labels = meta["labels"]
     model = make_model(config, len(labels))

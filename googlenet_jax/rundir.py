@@ -1,17 +1,20 @@
 """The run directory: configuration, metrics, TensorBoard files and log of one training."""
 
+import contextlib
+import fcntl
 import json
 import logging
 import math
+import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import ml_collections
 from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from googlenet_jax.config import differences, from_json, to_json
+from googlenet_jax.config import differences, read_json, to_json
 from googlenet_jax.errors import UserError
 
 _ROOT_LOG = logging.getLogger("googlenet_jax")
@@ -35,19 +38,27 @@ class RunDirectory:
         path.mkdir(parents=True, exist_ok=True)
         stored = path / "config.json"
         if stored.exists():
-            changed = differences(from_json(stored.read_text()), config)
+            changed = differences(read_json(stored), config)
             if changed:
                 raise UserError(
                     f"{path} holds a run with another configuration ({'; '.join(changed)}): "
                     "take another --workdir, or start it with its own config.json"
                 )
         else:
-            stored.write_text(to_json(config) + "\n")
-        self._handler = logging.FileHandler(path / "train.log")
+            _replace(stored, to_json(config) + "\n")
+        self._log = (path / "train.log").open("a")
+        try:
+            fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{path}: another process is training here; wait for it or take another --workdir"
+            ) from None
+        self._handler = logging.StreamHandler(self._log)
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk shows elsewhere
         _ROOT_LOG.addHandler(self._handler)
-        self._tensorboard: EventFileWriter | None = None
+        _ROOT_LOG.setLevel(logging.INFO)
+        self._events: BinaryIO | None = None
         self._seconds_before = 0.0
         self._started = time.monotonic()
 
@@ -57,17 +68,23 @@ class RunDirectory:
         Args:
           step: that training goes on from; 0 at its start.
         """
-        lines = self.metrics()
-        kept = [line for line in lines if line["step"] <= step]
-        if len(kept) < len(lines) or self._metrics.exists():
-            replacement = self._metrics.with_suffix(".tmp")
-            replacement.write_text("".join(json.dumps(line) + "\n" for line in kept))
-            replacement.replace(self._metrics)
+        kept = [line for line in self.metrics() if line["step"] <= step]
+        if self._metrics.exists():
+            _replace(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
         self._seconds_before = max((line.get("seconds", 0.0) for line in kept), default=0.0)
         self._started = time.monotonic()
-        self._tensorboard = EventFileWriter(str(self.path / "tensorboard"))
+        directory = self.path / "tensorboard"
+        directory.mkdir(exist_ok=True)
+        self._events = (directory / f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}").open("wb")
         restart = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-        self._tensorboard.add_event(event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=restart))
+        self._add_event(event_pb2.Event(file_version="brain.Event:2"))
+        self._add_event(event_pb2.Event(step=step + 1, session_log=restart))
+
+    def _add_event(self, event: event_pb2.Event) -> None:
+        if self._events is not None:
+            event.wall_time = time.time()
+            RecordWriter(self._events).write(event.SerializeToString())
+            self._events.flush()
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; one that a crash cut off is left out."""
@@ -96,23 +113,26 @@ class RunDirectory:
         seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values, "seconds": seconds}
+        scalars = [summary_pb2.Summary.Value(tag=f"{split}/{k}", simple_value=v) for k, v in values.items()]
         try:
             with self._metrics.open("a") as file:
                 file.write(json.dumps(line) + "\n")
+            self._add_event(event_pb2.Event(step=step, summary=summary_pb2.Summary(value=scalars)))
         except OSError as error:
-            raise UserError(
-                f"{self._metrics}: {error.strerror}; checkpoints are intact, start again to resume"
-            ) from error
-        if self._tensorboard is not None:
-            scalars = [summary_pb2.Summary.Value(tag=f"{split}/{k}", simple_value=v) for k, v in values.items()]
-            event = event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=scalars))
-            self._tensorboard.add_event(event)
-            self._tensorboard.flush()
+            raise UserError(f"{self.path}: {error.strerror}; checkpoints are intact, start again to resume") from error
         return line
 
     def close(self) -> None:
         """Closes the files."""
-        if self._tensorboard is not None:
-            self._tensorboard.close()
         _ROOT_LOG.removeHandler(self._handler)
-        self._handler.close()
+        for file in (self._log, self._events):
+            with contextlib.suppress(OSError):
+                if file is not None:
+                    file.close()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a file so that a crash leaves the old or the new one, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)

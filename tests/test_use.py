@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jax
 import nbformat
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 
 import googlenet_jax as gn
 from googlenet_jax.errors import UserError
+from googlenet_jax.metrics import measure
+from googlenet_jax.parallel import AXIS
 from googlenet_jax.train.loop import train_and_evaluate
 
 
@@ -107,6 +110,13 @@ def test_damaged_checkpoint_says_so(run, tmp_path):
         data.write_bytes(b"")
     with pytest.raises(UserError, match="damaged"):
         gn.load(copy)
+
+
+def test_a_constant_or_broken_output_is_no_success():
+    for value in (0.0, np.nan):
+        logits, labels = np.full((2, 4, 4), value, np.float32), np.zeros((2, 4), np.int32)
+        metrics = jax.pmap(measure, AXIS)(logits, labels, np.zeros((2, 4)), np.ones((2, 4)))
+        assert float(jax.tree.map(lambda x: x[0], metrics).compute()["top1"]) == 0
 
 
 def test_notebook_runs(run, tmp_path, monkeypatch):

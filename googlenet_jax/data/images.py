@@ -51,9 +51,11 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             if width * height > MAX_PIXELS:
                 raise BadImageError(f"{name}: {width}x{height} pixels are more than {MAX_PIXELS:,}; scale it down")
             return np.asarray(image.convert("RGB"))
+    except (BadImageError, MemoryError):
+        raise
     except UnidentifiedImageError:
         raise BadImageError(f"{name}: not an image that can be read") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's decoders raise many kinds for damaged data
         raise BadImageError(f"{name}: a damaged image ({error})") from None
 
 

@@ -17,6 +17,8 @@ from googlenet_jax.data.sources import BadImageLog, Source
 from googlenet_jax.errors import UserError
 from googlenet_jax.runtime import cpu_cores
 
+_MOST_BYTES_IN_FLIGHT = 4 << 30
+
 
 class Batch(NamedTuple):
     """A process's share of a batch.
@@ -120,6 +122,7 @@ def _stack(rows: Any) -> Batch:
 
 
 def _read_options(config: ml_collections.ConfigDict, share: int) -> grain.ReadOptions:
-    # Grain's element here is a batch: a few of them in flight keep every thread busy.
-    threads = config.dataset.num_threads or cpu_cores()
+    # Grain's element here is a batch: as many in flight as threads keep all busy, within a bound on their memory.
+    batch_bytes = 3 * share * config.dataset.image_size**2
+    threads = min(config.dataset.num_threads or cpu_cores(), max(_MOST_BYTES_IN_FLIGHT // batch_bytes, 2))
     return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)

@@ -138,7 +138,11 @@ def _folder(root: Path) -> tuple[Source, Source]:
             raise UserError(
                 f"{root} has no directory {split!r}: give it train/<class>/* and val/<class>/*, or *_list.txt"
             )
-        classes[split] = sorted(entry.name for entry in (root / split).iterdir() if entry.is_dir())
+        classes[split] = sorted(
+            entry.name
+            for entry in (root / split).iterdir()
+            if entry.is_dir() and not entry.name.startswith((".", "__"))
+        )
         if not classes[split]:
             raise UserError(f"{root / split} has no class directories: images go into {split}/<class>/")
     if classes["train"] != classes[val]:
@@ -169,7 +173,10 @@ def _listed(root: Path) -> tuple[Source, Source]:
         listing = root / f"{split}_list.txt"
         if not listing.is_file():
             raise UserError(f"{listing} is missing: {root} has the other list")
-        rows = [line.rsplit(maxsplit=1) for line in listing.read_text().splitlines() if line.strip()]
+        try:
+            rows = [line.rsplit(maxsplit=1) for line in listing.read_text("utf-8").splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            raise UserError(f"{listing} is not a text file in UTF-8") from None
         for number, row in enumerate(rows, 1):
             if len(row) != 2 or not row[1].isdecimal():
                 raise UserError(

@@ -97,6 +97,5 @@ class GoogLeNet(nn.Module):
         x = inception(x, "5b")
         x = x.mean((1, 2))
         x = Dropout(v.dropout, v.dropout_scales, self.axis_name)(x, train)
-        x = nn.Dense(self.num_classes, dtype=self.dtype, kernel_init=v.dense_init, name="classifier")(x)
-        logits = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        logits = nn.Dense(self.num_classes, kernel_init=v.dense_init, name="classifier")(x)
         return (logits, aux1, aux2) if with_aux else logits

@@ -85,5 +85,4 @@ class AuxiliaryHead(nn.Module):
         x = nn.Dense(1024, dtype=self.dtype, kernel_init=v.dense_init, bias_init=v.hidden_bias_init, name="fc")(x)
         x = nn.relu(x) if self.hidden_relu else x
         x = Dropout(v.aux_dropout, v.dropout_scales, self.axis_name)(x, train)
-        x = nn.Dense(self.num_classes, dtype=self.dtype, kernel_init=v.dense_init, name="classifier")(x)
-        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return nn.Dense(self.num_classes, kernel_init=v.dense_init, name="classifier")(x)

@@ -51,7 +51,8 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
     eval_size = eval_batch_size(config, training.devices)
     save_every = config.eval.every_epochs if config.checkpoint.every_epochs is None else config.checkpoint.every_epochs
 
-    meta = {"config": to_json(config), "labels": list(train_source.labels), "preprocess": training.preprocess.to_dict()}
+    data = {"labels": _labels(config, train_source.labels), "training images": len(train_source)}
+    meta = data | {"config": to_json(config), "preprocess": training.preprocess.to_dict()}
 
     def due(step: int, every_epochs: float) -> bool:
         interval = every_epochs * epoch
@@ -67,18 +68,17 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
         items = {"variables": state.variables, "ema": state.ema, "training": _training_item(state)}
         saved.save(step, items, meta | {"step": step, "epoch": step / epoch}, val)
 
-    with contextlib.closing(RunDirectory(Path(workdir), config)) as run:
+    with contextlib.closing(RunDirectory(Path(workdir), config)) as run, StopSignals() as stop:
         with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
-            state = _restore_or_create(saved, training)
+            state = _restore_or_create(saved, training, data)
             start = step = int(state.step)
             run.rewind(start)
             metrics = training.place(Metrics.empty())
             batches = train_batches(train_source, config, crop, bad_images, first=start)
-            display = TrainingDisplay(run.path, start, total, len(val_source))
-            with display, StopSignals() as stop:
+            with TrainingDisplay(run.path, start, total, len(val_source)) as display:
                 display.started(config, training.devices, len(train_source))
                 since, measured = time.monotonic(), start
-                while step < total and not stop.received:
+                while step < total:
                     batch = next(batches)
                     state, metrics = training.step(state, metrics, *training.split((batch.images, batch.labels)))
                     step += 1
@@ -96,17 +96,29 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
                             raise _diverged(values["skipped_in_a_row"], run.checkpoints / str(step))
                         since, measured = time.monotonic(), step
                     val = evaluate(state, step) if due(step, config.eval.every_epochs) else None
-                    if val is not None or due(step, save_every) or stop.received:
+                    stopping = stop.received
+                    if val is not None or due(step, save_every) or stopping:
                         save(state, step, val)
                         since, measured = time.monotonic(), step
+                    if stopping:
+                        break
         lines = [line for line in run.metrics() if line["split"] == "val"]
         display.finished(step, stop.received, lines, len(bad_images.names))
     return {"step": step, "finished": step == total, "val": lines[-1] if lines else None}
 
 
-def _restore_or_create(saved: Checkpoints, training: Training) -> TrainState:
+def _labels(config: ml_collections.ConfigDict, labels: list[str]) -> list[str]:
+    """Class names of all outputs: beyond the dataset's classes the network may have more."""
+    outputs = config.model.num_classes or len(labels)
+    if outputs < len(labels):
+        raise UserError(f"config.model.num_classes={outputs} is less than the dataset's {len(labels)} classes")
+    return [*labels, *(f"unused {i}" for i in range(len(labels), outputs))]
+
+
+def _restore_or_create(saved: Checkpoints, training: Training, data: dict[str, Any]) -> TrainState:
     fresh = jax.eval_shape(training.create)
-    restored = saved.restore({"variables": fresh.variables, "ema": fresh.ema, "training": _training_item(fresh)})
+    items = {"variables": fresh.variables, "ema": fresh.ema, "training": _training_item(fresh)}
+    restored = saved.restore(items, same=data)
     if restored is None:
         return training.place(training.create())
     step, items = restored
