@@ -21,37 +21,45 @@ from googlenet_jax import config_from_json, runtime
 from googlenet_jax.config import FIELDS, nearest_field
 from googlenet_jax.errors import UserError, run_command
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    str(Path(__file__).parent / "configs" / "digits.py"),
-    "a recipe, or a run's config.json; --config.group.field=value after it changes a field",
-)
-_WORKDIR = flags.DEFINE_string("workdir", None, "run directory; default: runs/<config name>/<start time>")
-_MODE = flags.DEFINE_enum("mode", "train", ["train", "evaluate"], "train, or evaluate the run in --workdir")
-flags.DEFINE_bool("debug", False, "show tracebacks of mistakes in flags, configuration, data and files")
+_DEFAULT_CONFIG = Path(__file__).parent / "configs" / "digits.py"
 
 
 def main() -> int:
     """Does what the command line asks for."""
     if {"--help", "-h", "-help", "--helpfull"} & set(sys.argv):
+        del sys.argv[1:]
+        _define_flags()
         print(__doc__ + flags.FLAGS.module_help(sys.modules["__main__"]))
         return 0
     _parse_flags()
+    config, workdir = flags.FLAGS.config, flags.FLAGS.workdir
     runtime.configure_jax()
     from googlenet_jax import console  # after the flags, so that a mistake in them need not wait for JAX
 
-    if _MODE.value == "evaluate":
+    if flags.FLAGS.mode == "evaluate":
         from googlenet_jax.cli import show_evaluation
 
-        if _WORKDIR.value is None:
+        if workdir is None:
             raise UserError("--mode evaluate needs --workdir, the run to evaluate")
-        show_evaluation(Path(_WORKDIR.value))
+        show_evaluation(Path(workdir))
     else:
         from googlenet_jax.train.loop import train_and_evaluate
 
         console.show_log()
-        train_and_evaluate(_CONFIG.value, _WORKDIR.value or _default_workdir())
+        train_and_evaluate(config, workdir or _default_workdir())
     return 0
+
+
+def _define_flags() -> None:
+    """Defines the flags; the configuration's depend on `sys.argv`, which must have been checked."""
+    config_flags.DEFINE_config_file(
+        "config",
+        str(_DEFAULT_CONFIG),
+        "a recipe, or a run's config.json; --config.group.field=value after it changes a field",
+    )
+    flags.DEFINE_string("workdir", None, "run directory; default: runs/<config name>/<start time>")
+    flags.DEFINE_enum("mode", "train", ["train", "evaluate"], "train, or evaluate the run in --workdir")
+    flags.DEFINE_bool("debug", False, "show tracebacks of mistakes in flags, configuration, data and files")
 
 
 def _parse_flags() -> None:
@@ -75,8 +83,9 @@ def _parse_flags() -> None:
             raise UserError(f"--config has no field {override[1]!r}: {nearest_field(override[1])}")
     sys.argv[:] = argv
     try:
+        _define_flags()
         rest = flags.FLAGS(argv)[1:]
-        _CONFIG.value.seed  # noqa: B018  (an unreadable file shows on first use)
+        flags.FLAGS.config.seed  # noqa: B018  (an unreadable file shows on first use)
     except (flags.Error, AttributeError, TypeError, ValueError, SyntaxError, ImportError, NameError, KeyError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(lines[-1] if "Traceback" in str(error) else " ".join(lines)) from error

@@ -91,7 +91,7 @@ def test_clipping_bounds_the_global_norm():
     config = small_config(optimizer__clip_norm=0.5, optimizer__momentum=0.0)
     optimizer = make_optimizer(config.optimizer)
     updates, _ = optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS)
-    assert float(optax.global_norm(updates)) == pytest.approx(0.5, rel=1e-5)
+    assert float(optax.tree.norm(updates)) == pytest.approx(0.5, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "adamw"])
