@@ -134,24 +134,30 @@ def _summary(flags: argparse.Namespace) -> None:
     rows = summarize(GoogLeNet(flags.num_classes, variant), flags.image_size)
     main = [row for row in rows if not row.name.startswith("aux")]
     totals = {
-        "without auxiliary heads": [sum(r.parameters for r in main), sum(r.multiply_adds for r in main)],
-        "with auxiliary heads": [sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows)],
+        "total": [sum(r.parameters for r in main), sum(r.multiply_adds for r in main)],
+        "total with aux": [sum(r.parameters for r in rows), sum(r.multiply_adds for r in rows)],
     }
     if flags.json:
         print(json.dumps({"layers": [row._asdict() for row in rows], "totals": totals}, indent=2))
         return
-    columns = ("layer", "output", "parameters", "multiply-adds", "paper: parameters", "paper: multiply-adds")
+    columns = ("layer", "output", "parameters", "mult-adds", "paper: par.", "mult-adds")
     table = Table(*columns, title=f"GoogLeNet, {flags.variant}, {flags.image_size} px, {flags.num_classes} classes")
     for column in table.columns[2:]:
         column.justify = "right"
     for row in rows:
         paper = PAPER_TABLE_1.get(row.name)
         cells = (f"{paper[0]:g}K", f"{paper[1]}M") if paper else ("", "")
-        table.add_row(row.name, "x".join(map(str, row.shape)), f"{row.parameters:,}", f"{row.multiply_adds:,}", *cells)
+        table.add_row(
+            row.name, "x".join(map(str, row.shape)), f"{row.parameters:,}", _millions(row.multiply_adds), *cells
+        )
     table.add_section()
     for name, (parameters, multiply_adds) in totals.items():
-        table.add_row(name, "", f"{parameters:,}", f"{multiply_adds:,}", "", "")
+        table.add_row(name, "", f"{parameters:,}", _millions(multiply_adds), "", "")
     console.print(table)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f}M"
 
 
 if __name__ == "__main__":
