@@ -36,7 +36,13 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int, axis_name: s
 
 def make_preprocess(config: ml_collections.ConfigDict) -> Preprocess:
     """What a configuration does to images: its crop, and its family's normalisation."""
-    variant = get_variant(config.model.variant)
+    dataset, family = config.dataset, get_variant(config.model.variant).normalization
     return Preprocess(
-        config.dataset.image_size, config.eval.crop_fraction, variant.mean, variant.std, variant.channel_order
+        image_size=dataset.image_size,
+        crop_fraction=config.eval.crop_fraction,
+        mean=dataset.mean or family.mean,
+        std=dataset.std or family.std,
+        channel_order=dataset.channel_order or family.channel_order,
+        resize=config.eval.resize,
+        network_size=dataset.network_size or dataset.image_size,
     )

@@ -11,6 +11,7 @@ The first two and `meta` are all that `gn.load` reads.
 import contextlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,29 @@ class Checkpoints:
         with _readable_errors(self.directory):
             self.manager.wait_until_finished()
             self.manager.close()
+
+
+def write(directory: Path, variables: Any, meta: dict[str, Any]) -> None:
+    """Writes one checkpoint of variables alone, whole or not at all.
+
+    Args:
+      directory: to make; it may exist if it is empty.
+      variables: tree of numpy arrays.
+      meta: JSON values.
+
+    Raises:
+      UserError: if it cannot be written.
+    """
+    partial = directory.absolute().with_name(f".{directory.name}.{os.getpid()}.partial")
+    try:
+        items = ocp.args.Composite(meta=ocp.args.JsonSave(meta), variables=ocp.args.StandardSave(variables))
+        with _readable_errors(directory):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+                checkpointer.save(partial, args=items)
+            partial.rename(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def find(path: epath.PathLike) -> list[epath.Path]:

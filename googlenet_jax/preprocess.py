@@ -15,10 +15,12 @@ class Preprocess:
     """How a trained network wants its input.
 
     Attributes:
-      image_size: side of the square that the network sees, pixels.
+      image_size: side of the square that is cropped, pixels.
       crop_fraction: side of the central square that is taken, by the image's short side.
       mean, std: subtracted from and divided into 0..255 pixels, in `channel_order`.
       channel_order: "rgb" or "bgr".
+      resize: "short": the image keeps its shape; "square": it is made square first, as Caffe does.
+      network_size: side that the device resizes crops to, pixels; None: image_size.
     """
 
     image_size: int
@@ -26,6 +28,8 @@ class Preprocess:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     channel_order: str
+    resize: str = "short"
+    network_size: int | None = None
 
     def crop(self, image: np.ndarray) -> np.ndarray:
         """The central square at the network's size.
@@ -36,18 +40,21 @@ class Preprocess:
         Returns:
           (image_size, image_size, 3) uint8 array.
         """
-        return center_crop(image, self.image_size, self.crop_fraction)
+        return center_crop(image, self.image_size, self.crop_fraction, self.resize == "square")
 
     def normalize(self, images: jax.Array) -> jax.Array:
         """Pixels as the network's input.
 
         Args:
-          images: (n, h, w, 3) RGB array, 0 to 255, uint8 or float.
+          images: (n, h, w, 3) RGB array, 0 to 255, uint8 or float, as `crop` gives them or larger.
 
         Returns:
-          (n, h, w, 3) float32 array in `channel_order`.
+          (n, h', w', 3) float32 array in `channel_order`.
         """
         pixels = images.astype(jnp.float32)
+        if self.network_size not in (None, self.image_size) and images.shape[1] == self.image_size:
+            n, size = images.shape[0], self.network_size
+            pixels = jax.image.resize(pixels, (n, size, size, 3), "bilinear")
         if self.channel_order == "bgr":
             pixels = pixels[..., ::-1]
         return (pixels - jnp.asarray(self.mean)) / jnp.asarray(self.std)

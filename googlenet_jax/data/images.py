@@ -79,23 +79,34 @@ def resize(
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling(filter), box))
 
 
-def center_crop(image: np.ndarray, size: int, fraction: float) -> np.ndarray:
+def center_crop(image: np.ndarray, size: int, fraction: float, square: bool = False) -> np.ndarray:
     """The central square, resized: what "short side to size / fraction, then crop size" does, in one step.
 
     Args:
       image: (h, w, 3) uint8 array. One that is already size x size stays as it is.
       size: side of the result, pixels.
       fraction: side of the square by the short side.
+      square: the image is made square first, whatever its shape, as Caffe's convert_imageset does.
 
     Returns:
       (size, size, 3) uint8 array.
     """
+    return _crop_at(image, size, fraction, square, 0.5, 0.5)
+
+
+def random_crop(image: np.ndarray, size: int, fraction: float, square: bool, rng: np.random.Generator) -> np.ndarray:
+    """As `center_crop`, at a random place (Caffe's data_transformer.cpp)."""
+    return _crop_at(image, size, fraction, square, *rng.uniform(size=2))
+
+
+def _crop_at(image: np.ndarray, size: int, fraction: float, square: bool, right: float, down: float) -> np.ndarray:
+    """The square at these shares, 0 to 1, of the way from left to right and from top to bottom."""
     height, width = image.shape[:2]
     if height == width == size:
         return image
-    side = fraction * min(height, width)
-    left, top = (width - side) / 2, (height - side) / 2
-    return resize(image, size, (left, top, left + side, top + side))
+    w, h = (fraction * width, fraction * height) if square else (fraction * min(height, width),) * 2
+    left, top = (width - w) * right, (height - h) * down
+    return resize(image, size, (left, top, left + w, top + h))
 
 
 def random_resized_crop(
@@ -105,6 +116,7 @@ def random_resized_crop(
     area: tuple[float, float],
     aspect: tuple[float, float],
     random_filter: bool = False,
+    paddle: bool = False,
 ) -> np.ndarray:
     """A random part of the image, resized (arXiv 1409.4842, section 6; torchvision's sampling).
 
@@ -115,12 +127,20 @@ def random_resized_crop(
       area: least and greatest share of the image's area.
       aspect: least and greatest width by height, uniform in the logarithm.
       random_filter: resize by bilinear, area, nearest or cubic, equally likely.
+      paddle: draw the window as PaddleClas' RandCropImage does: the aspect uniform itself, the area from what fits.
 
     Returns:
       (size, size, 3) uint8 array.
     """
     height, width = image.shape[:2]
     filter = _RANDOM_FILTERS[rng.integers(4)] if random_filter else Image.Resampling.BILINEAR
+    if paddle:
+        ratio = rng.uniform(*aspect)
+        most = min(width / height / ratio, height / width * ratio)
+        target = height * width * rng.uniform(min(area[0], most), min(area[1], most))
+        w, h = max(int(np.sqrt(target * ratio)), 1), max(int(np.sqrt(target / ratio)), 1)
+        left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+        return resize(image, size, (left, top, left + w, top + h), filter)
     for _ in range(10):
         target = height * width * rng.uniform(*area)
         ratio = np.exp(rng.uniform(*np.log(aspect)))

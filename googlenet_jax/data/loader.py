@@ -12,7 +12,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from googlenet_jax.data.images import BadImageError, random_resized_crop
+from googlenet_jax.data.images import BadImageError, random_crop, random_resized_crop
 from googlenet_jax.data.sources import BadImageLog, Source
 from googlenet_jax.errors import UserError
 from googlenet_jax.runtime import cpu_cores
@@ -48,7 +48,7 @@ def train_batches(
     Args:
       source: the training images.
       config: the whole configuration.
-      crop: the evaluation's crop, for augment.crop other than "resized".
+      crop: the evaluation's crop, for augment.crop "none" and "shift".
       bad_images: told of what cannot be read.
       first: number of the batch to begin with.
 
@@ -65,8 +65,10 @@ def train_batches(
                 bad_images.report(error)
                 continue
             if augment.crop == "resized":
-                random_filter = augment.interpolation == "random"
-                image = random_resized_crop(image, size, rng, augment.area, augment.aspect, random_filter)
+                random_filter, paddle = augment.interpolation == "random", augment.sampling == "paddleclas"
+                image = random_resized_crop(image, size, rng, augment.area, augment.aspect, random_filter, paddle)
+            elif augment.crop == "random":
+                image = random_crop(image, size, config.eval.crop_fraction, config.eval.resize == "square", rng)
             else:
                 image = crop(image)
             return Batch(image, np.int32(label), np.float32(1))

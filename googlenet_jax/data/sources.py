@@ -92,6 +92,10 @@ def open_source(config: ml_collections.ConfigDict, seed: int = 0) -> tuple[Sourc
     Raises:
       UserError: if a folder cannot be read, is empty, or its classes do not agree.
     """
+    if config.name == "none":
+        raise UserError(
+            "there are no images with an imported network: say which, with --dataset or config.dataset.name"
+        )
     if config.name == "digits":
         return _digits()
     if config.name == "synthetic":

@@ -6,12 +6,28 @@ collected in `Variant`. `PRESETS` holds the ones that this project knows, `get_v
 
 import dataclasses
 import difflib
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from flax.linen.initializers import Initializer, constant, truncated_normal, variance_scaling, zeros
 
-IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+class Normalization(NamedTuple):
+    """What becomes of pixels before the network sees them.
+
+    Attributes:
+      channel_order: "rgb" or "bgr".
+      mean, std: subtracted from and divided into 0..255 pixels, in that order.
+    """
+
+    channel_order: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+# The statistics of ImageNet's pixels that torch, MindSpore and Paddle use.
+IMAGENET = Normalization("rgb", (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255))
+# Pixels in -1..1, as TensorFlow's networks have them; torchvision's transform_input comes to the same.
+HALF_RANGE = Normalization("rgb", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +54,7 @@ class Variant:
         multiplied by 1 - p at inference instead).
       bn_epsilon: added to the variance; bn_momentum: weight of the old running statistic.
       bn_unbiased_variance: the running variance takes the batch's unbiased variance (torch, MindSpore).
-      channel_order: order of the input's channels.
-      mean, std: subtracted from and divided into 0..255 pixels, in `channel_order`.
+      normalization: of the input.
       conv_init, conv_bias_init, dense_init, hidden_bias_init: initialisers of convolutions' kernels and biases, of
         dense kernels, and of the auxiliary heads' hidden biases; a classifier's bias starts at zero.
     """
@@ -62,9 +77,7 @@ class Variant:
     bn_epsilon: float = 1e-3
     bn_momentum: float = 0.9
     bn_unbiased_variance: bool = True
-    channel_order: Literal["rgb", "bgr"] = "rgb"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    normalization: Normalization = IMAGENET
     conv_init: Initializer = variance_scaling(2.0, "fan_in", "truncated_normal")
     conv_bias_init: Initializer = zeros
     dense_init: Initializer = variance_scaling(1.0, "fan_in", "truncated_normal")
@@ -80,9 +93,7 @@ PRESETS = {
         name="paper",
         norm="lrn",
         conv_bias=True,
-        channel_order="bgr",
-        mean=(104.0, 117.0, 123.0),
-        std=(1.0, 1.0, 1.0),
+        normalization=Normalization("bgr", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0)),
         conv_init=_XAVIER_CAFFE,
         conv_bias_init=constant(0.2),
         dense_init=_XAVIER_CAFFE,

@@ -1,10 +1,14 @@
 """The update rule: clipping, weight decay and momentum, through optax."""
 
+import difflib
+import fnmatch
 from typing import Any
 
 import jax
 import ml_collections
 import optax
+
+from googlenet_jax.errors import UserError
 
 
 def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransformation:
@@ -28,7 +32,44 @@ def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransform
         "adamw": lambda: [optax.scale_by_adam(), decay],
     }
     clip = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
-    return optax.chain(*clip, *rules[config.name]())
+    if not (config.freeze or config.lr_factors):
+        return optax.chain(*clip, *rules[config.name]())
+
+    def scale(updates: Any, _: Any) -> Any:
+        return jax.tree.map(lambda u, factor: u * factor, updates, learning_rate_factors(updates, config))
+
+    def thaw(updates: Any, _: Any) -> Any:  # what is frozen has no part in the gradient's norm either
+        return jax.tree.map(lambda u, f: u * (f > 0), updates, learning_rate_factors(updates, config))
+
+    return optax.chain(optax.stateless(thaw), *clip, *rules[config.name](), optax.stateless(scale))
+
+
+def learning_rate_factors(params: Any, config: ml_collections.ConfigDict) -> Any:
+    """What each parameter's learning rate is multiplied by.
+
+    Args:
+      params: the parameter tree.
+      config: the `optimizer` group, whose `freeze` and `lr_factors` hold patterns of paths like "conv1/kernel".
+
+    Returns:
+      A tree of floats like params: 1 unless a pattern fits, 0 for what is frozen.
+
+    Raises:
+      UserError: for a pattern that fits no parameter.
+    """
+    rules = [(item.rpartition("=")[0], float(item.rpartition("=")[2])) for item in config.lr_factors]
+    rules += [(pattern, 0.0) for pattern in config.freeze]
+    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
+    paths = ["/".join(key.key for key in path) for path, _ in leaves]
+    factors = [1.0] * len(paths)
+    for pattern, factor in rules:
+        fitting = [i for i, path in enumerate(paths) if fnmatch.fnmatchcase(path, pattern)]
+        if not fitting:
+            near = difflib.get_close_matches(pattern, paths, n=1, cutoff=0.3) or paths[:1]
+            raise UserError(f"config.optimizer: no parameter fits the pattern {pattern!r}; one is called {near[0]!r}")
+        for i in fitting:
+            factors[i] = factor
+    return jax.tree.unflatten(tree, factors)
 
 
 def decayed(params: Any, exclude: tuple[str, ...]) -> Any:

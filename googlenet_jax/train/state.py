@@ -48,7 +48,7 @@ def create_state(
     Returns:
       A `TrainState` on the default device.
     """
-    size = config.dataset.image_size
+    size = config.dataset.network_size or config.dataset.image_size
 
     @jax.jit
     def create(key: jax.Array) -> TrainState:

@@ -1,0 +1,52 @@
+"""Class names, for networks whose files have none.
+
+`imagenet_classes.txt` has the 1000 classes of ILSVRC 2012 in the order of their WordNet numbers, which is the order of
+every published GoogLeNet's outputs; names from WordNet (https://wordnet.princeton.edu).
+"""
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from googlenet_jax.errors import UserError
+
+_MAX_BYTES = 16 << 20
+# What stands before the name in the usual files: a WordNet number, or an index, with or without punctuation.
+_PREFIX = re.compile(r"^(n\d{8}|\{?\s*\d+\s*:|\d+)[\s,:]+")
+
+
+def read_labels(source: str | None, num_classes: int) -> list[str]:
+    """Class names from a file.
+
+    Args:
+      source: "imagenet"; or a text file with one name a line, which may follow an index ("0 tench, Tinca tinca") or a
+        WordNet number ("n01440764 tench, Tinca tinca"); None: ImageNet's for 1000 classes, else numbers.
+      num_classes: how many there must be.
+
+    Returns:
+      A name a class.
+
+    Raises:
+      UserError: if there is no such file, or it has another number of names.
+    """
+    if source is None and num_classes != 1000:
+        return [f"class {i}" for i in range(num_classes)]
+    if source in (None, "imagenet"):
+        source = "imagenet"
+        text = resources.files(__package__).joinpath("imagenet_classes.txt").read_text()
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise UserError(f"--labels {source}: there is no such file; give one, or the word imagenet")
+        if path.stat().st_size > _MAX_BYTES:
+            raise UserError(f"--labels {source}: too long for class names")
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"--labels {source}: {error}") from None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    numbered = all(_PREFIX.match(line) for line in lines)  # else a number belongs to the name
+    labels = [(_PREFIX.sub("", line) if numbered else line).strip("'\",}") for line in lines]
+    if len(labels) != num_classes:
+        raise UserError(f"--labels {source}: {len(labels)} names for {num_classes} classes")
+    return labels

@@ -1,0 +1,330 @@
+"""Reading pickles without running them.
+
+A pickle is a program for a small stack machine. This one has only the instructions that build plain values, and knows
+by name the few functions that the frameworks' tensors are made with: numpy's arrays and torch's tensors. Everything
+else that a pickle may ask for is refused by name, so that nothing from a file is ever called or imported.
+Instructions: the standard library's `pickletools`.
+"""
+
+import codecs
+import dataclasses
+import math
+import pickletools
+from typing import Any, BinaryIO
+
+import numpy as np
+
+_MAX_INSTRUCTIONS = 1_000_000
+_INSTRUCTIONS = {instruction.code: instruction for instruction in pickletools.opcodes}
+_DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
+_TORCH_DTYPES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "|b1",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Global:
+    """A name that a pickle refers to, never looked up."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclasses.dataclass
+class _Dtype:
+    """A numpy dtype under construction, such as "<f4"."""
+
+    name: str
+
+
+@dataclasses.dataclass
+class _Array:
+    """A numpy array under construction; None until its state is set."""
+
+    values: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Storage:
+    """A torch storage: its bytes lie elsewhere, under `key`; `count` values of `dtype`."""
+
+    key: str
+    dtype: str
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A torch tensor: a view of a storage; offset and strides in values."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def from_bytes(self, data: memoryview) -> np.ndarray:
+        """The tensor as a contiguous array, from the storage's bytes."""
+        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        numbers = (self.offset, *self.shape, *self.strides)
+        if min(numbers) < 0 or len(data) != self.storage.count * np.dtype(self.storage.dtype).itemsize:
+            raise ValueError(f"tensor of shape {self.shape} does not fit its storage")
+        if 0 in self.shape:
+            return np.zeros(self.shape, self.storage.dtype)
+        # Strides of zero would let a few bytes stand for any amount of memory.
+        if last >= self.storage.count or math.prod(self.shape) > self.storage.count:
+            raise ValueError(f"tensor of shape {self.shape} does not fit its storage")
+        values = np.frombuffer(data, self.storage.dtype)[self.offset :]
+        strides = tuple(s * values.itemsize for s in self.strides)
+        return np.ascontiguousarray(np.lib.stride_tricks.as_strided(values, self.shape, strides, writeable=False))
+
+
+def decode(stream: BinaryIO) -> Any:
+    """Decodes one pickle and stops behind it.
+
+    Args:
+      stream: a seekable binary stream at the start of a pickle, of any protocol, also Python 2's.
+
+    Returns:
+      None, bool, int, float, str, bytes, list, tuple, dict (keys str or int), numpy arrays, and `Tensor`, `Storage`,
+      `Global` where the pickle has them; Python 2's strings as str, one character a byte.
+
+    Raises:
+      ValueError: for anything else; the message names the refused function or instruction.
+    """
+    return decode_with_storages(stream)[0]
+
+
+def decode_with_storages(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
+    """As `decode`, with the torch storages that the pickle refers to, by key."""
+    machine = _Machine(stream)
+    try:
+        return _finished(machine.run()), machine.storages
+    except (IndexError, TypeError, AttributeError, KeyError, UnicodeError, OverflowError) as error:
+        raise ValueError(f"a pickle that makes no sense ({error})") from None
+
+
+class _Machine:
+    def __init__(self, stream: BinaryIO):
+        self.stream = stream
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
+
+    def run(self) -> Any:
+        for _ in range(_MAX_INSTRUCTIONS):
+            code = self.stream.read(1).decode("latin1")
+            if code not in _INSTRUCTIONS:
+                raise ValueError("the pickle ends too early" if not code else f"no pickle instruction: {code!r}")
+            instruction = _INSTRUCTIONS[code]
+            if instruction.name == "STOP":
+                return self.stack.pop()
+            if instruction.name == "STRING":  # pickletools takes no bytes above 127, which Python 2's arrays have
+                argument: Any = _quoted(self.stream.readline())
+            else:
+                argument = instruction.arg.reader(self.stream) if instruction.arg else None
+            self.step(instruction.name, argument)
+        raise ValueError(f"a pickle of more than {_MAX_INSTRUCTIONS} instructions")
+
+    def step(self, name: str, argument: Any) -> None:
+        stack = self.stack
+        match name:
+            case "PROTO" | "FRAME":
+                pass
+            case "NONE":
+                stack.append(None)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(name == "NEWTRUE")
+            case "INT" | "BININT" | "BININT1" | "BININT2" | "LONG" | "LONG1" | "LONG4" | "FLOAT" | "BINFLOAT":
+                stack.append(argument)
+            case "STRING" | "BINSTRING" | "SHORT_BINSTRING":
+                stack.append(argument)
+            case "UNICODE" | "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8":
+                stack.append(argument)
+            case "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8" | "BYTEARRAY8":
+                stack.append(bytes(argument))
+            case "MARK":
+                self.marks.append(len(stack))
+            case "POP":
+                stack.pop()
+            case "POP_MARK":
+                self.popped()
+            case "EMPTY_LIST" | "EMPTY_DICT" | "EMPTY_TUPLE":
+                stack.append({"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple}[name]())
+            case "LIST" | "TUPLE":
+                stack.append((list if name == "LIST" else tuple)(self.popped()))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                count = int(name[-1])
+                if len(stack) < count:
+                    raise ValueError("a pickle that makes no sense (tuple of too few values)")
+                stack[-count:] = [tuple(stack[-count:])]
+            case "DICT":
+                items = self.popped()
+                stack.append({})
+                self.set_items(items)
+            case "APPEND":
+                value = stack.pop()
+                self.extend([value])
+            case "APPENDS":
+                values = self.popped()
+                self.extend(values)
+            case "SETITEM":
+                value, key = stack.pop(), stack.pop()
+                self.set_items([key, value])
+            case "SETITEMS":
+                items = self.popped()
+                self.set_items(items)
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self.memo[argument] = stack[-1]
+            case "MEMOIZE":
+                self.memo[len(self.memo)] = stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[argument])
+            case "GLOBAL":
+                stack.append(Global(*argument.split(" ", 1)))
+            case "STACK_GLOBAL":
+                qualified, module = stack.pop(), stack.pop()
+                stack.append(Global(str(module), str(qualified)))
+            case "REDUCE" | "NEWOBJ":
+                arguments, function = stack.pop(), stack.pop()
+                stack.append(_call(function, arguments))
+            case "BUILD":
+                state = stack.pop()
+                _build(stack[-1], state)
+            case "BINPERSID":
+                storage = _storage(stack.pop())
+                self.storages[storage.key] = storage
+                stack.append(storage)
+            case _:
+                raise ValueError(f"the pickle instruction {name} is refused")
+
+    def popped(self) -> list[Any]:
+        """Everything above the last mark."""
+        mark = self.marks.pop()
+        values = self.stack[mark:]
+        del self.stack[mark:]
+        return values
+
+    def extend(self, values: list[Any]) -> None:
+        if not isinstance(self.stack[-1], list):
+            raise ValueError("a pickle that makes no sense (append to no list)")
+        self.stack[-1].extend(values)
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict) or len(items) % 2:
+            raise ValueError("a pickle that makes no sense (items for no dictionary)")
+        target.update(_checked_items(zip(items[::2], items[1::2], strict=True)))
+
+
+def _quoted(line: bytes) -> str:
+    text = line.strip()
+    if len(text) < 2 or text[:1] not in (b"'", b'"') or text[-1:] != text[:1]:
+        raise ValueError("a string without quotes")
+    return codecs.escape_decode(text[1:-1])[0].decode("latin1")
+
+
+def _call(function: Any, arguments: Any) -> Any:
+    """What REDUCE stands for, for the functions known here."""
+    if not isinstance(function, Global) or not isinstance(arguments, tuple):
+        raise ValueError("a call of no function")
+    match str(function).replace("numpy._core.", "numpy.core."):
+        case "numpy.core.multiarray._reconstruct":
+            return _Array()
+        case "numpy.dtype":
+            return _Dtype(_as_text(arguments[0]))
+        case "numpy.core.multiarray.scalar":
+            return np.frombuffer(_as_bytes(arguments[1]), _dtype(arguments[0]), 1).reshape(())
+        case "_codecs.encode":
+            return _as_text(arguments[0]).encode("latin1")
+        case "collections.OrderedDict":
+            return _checked_items(arguments[0]) if arguments else {}
+        case "torch._utils._rebuild_tensor_v2":
+            storage, offset, shape, strides = arguments[:4]
+            if not isinstance(storage, Storage) or len(shape) != len(strides):
+                raise ValueError("a tensor without storage")
+            return Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+        case "torch._utils._rebuild_parameter":
+            return arguments[0]
+        case "argparse.Namespace":
+            return {}
+        case name:
+            raise ValueError(f"it asks for {name}, which is refused: only arrays and plain values are read")
+
+
+def _build(target: Any, state: Any) -> None:
+    """What BUILD stands for: sets the state of what a call has made, which the memo may also refer to."""
+    if isinstance(target, _Dtype):
+        if target.name[:1] not in "<>|=":
+            target.name = _as_text(state[1]) + target.name
+    elif isinstance(target, _Array):
+        _, shape, dtype, in_columns, data = state
+        values = np.frombuffer(_as_bytes(data), _dtype(dtype))
+        shape = tuple(map(int, shape))
+        if math.prod(shape) != values.size or min(shape, default=0) < 0:
+            raise ValueError(f"an array of shape {shape} with {values.size} values")
+        target.values = values.reshape(shape, order="F" if in_columns else "C")
+    elif isinstance(target, dict):
+        if not target:  # a namespace; what an ordered dictionary has beside its items is of no use here
+            target.update(_checked_items(state.items()))
+    else:
+        raise ValueError(f"a state for {type(target).__name__} is refused")
+
+
+def _checked_items(items: Any) -> dict[Any, Any]:
+    """A dictionary with keys whose hash costs nothing."""
+    result = {}
+    for key, value in items:
+        if not isinstance(key, str | int):
+            raise ValueError(f"a dictionary key of type {type(key).__name__} is refused")
+        result[key] = value
+    return result
+
+
+def _finished(value: Any) -> Any:
+    """The value with finished arrays, also within its dictionaries."""
+    if isinstance(value, _Array):
+        if value.values is None:
+            raise ValueError("an array without values")
+        return value.values
+    if isinstance(value, dict):
+        return {key: item if isinstance(item, dict) else _finished(item) for key, item in value.items()}
+    if isinstance(value, tuple) and len(value) == 2:  # Paddle's (name, array)
+        return tuple(item if isinstance(item, tuple) else _finished(item) for item in value)
+    return value
+
+
+def _dtype(built: Any) -> np.dtype:
+    name = built.name if isinstance(built, _Dtype) else ""
+    if name.lstrip("<>|=") not in _DTYPES:
+        raise ValueError(f"an array of type {name!r} is refused")
+    return np.dtype(name)
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{type(value).__name__} where a string should be")
+    return value
+
+
+def _as_bytes(data: Any) -> bytes:
+    return data.encode("latin1") if isinstance(data, str) else bytes(memoryview(data))
+
+
+def _storage(reference: Any) -> Storage:
+    kind, storage, key, _, count = reference[:5]
+    if kind != "storage" or not isinstance(storage, Global) or storage.name not in _TORCH_DTYPES:
+        name = storage if isinstance(storage, Global) else type(storage).__name__
+        raise ValueError(f"a tensor storage of kind {name} is refused")
+    return Storage(str(key), _TORCH_DTYPES[storage.name], int(count))
