@@ -41,7 +41,7 @@ def main() -> int:
 
         if workdir is None:
             raise UserError("--mode evaluate needs --workdir, the run to evaluate")
-        show_evaluation(Path(workdir))
+        show_evaluation([Path(workdir)])
     else:
         from googlenet_jax.train.loop import train_and_evaluate
 

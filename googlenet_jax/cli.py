@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from googlenet_jax import cli_transfer as transfer
 from googlenet_jax import runtime
 from googlenet_jax.errors import UserError, run_command
+
+_MOST_CLASSES = 20
 
 
 def main() -> None:
@@ -25,18 +28,14 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="googlenet",
-        description="Use a trained GoogLeNet. (launch.py trains one.)",
+        description="Use a trained GoogLeNet, or bring one in from elsewhere. (launch.py trains one.)",
         epilog="googlenet COMMAND --help says more of each command.",
     )
     common = _Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show tracebacks")
     checkpoint = _Parser(add_help=False)
-    checkpoint.add_argument(
-        "--checkpoint",
-        required=True,
-        metavar="PATH",
-        help="a run (its best checkpoint) or one of its checkpoints/<step>",
-    )
+    where = "a run (its best checkpoint), one of its checkpoints/<step>, or an import"
+    checkpoint.add_argument("--checkpoint", required=True, metavar="PATH", help=where)
     json_flag = _Parser(add_help=False)
     json_flag.add_argument("--json", action="store_true", help="print JSON instead of a table")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -47,12 +46,37 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
 
     evaluate = commands.add_parser(
-        "evaluate", parents=[common, checkpoint, json_flag], help="top-1, top-5 and loss on validation images"
+        "evaluate", parents=[common, json_flag], help="top-1, top-5, loss and accuracy by class on validation images"
+    )
+    evaluate.add_argument(
+        "--checkpoint",
+        required=True,
+        action="append",
+        metavar="PATH",
+        help=f"{where}; given several times, an ensemble: softmaxes are averaged",
     )
     evaluate.add_argument(
         "--dataset", metavar="NAME", help="digits, synthetic or folder:PATH (default: what it was trained on)"
     )
-    evaluate.set_defaults(run=lambda flags: show_evaluation(Path(flags.checkpoint), flags.dataset, flags.json))
+    evaluate.add_argument(
+        "--crops",
+        type=int,
+        choices=(1, 10, 144),
+        default=1,
+        help="views of each image that are averaged: the centre; corners and centre, mirrored; the paper's 144",
+    )
+    evaluate.add_argument(
+        "--resize",
+        choices=("short", "square"),
+        help="images keep their shape, as torchvision has it, or are made square first, as Caffe does "
+        "(default: what the network came with)",
+    )
+    evaluate.set_defaults(
+        run=lambda flags: show_evaluation(
+            [Path(path) for path in flags.checkpoint], flags.dataset, flags.crops, flags.resize, flags.json
+        )
+    )
+    transfer.add_commands(commands, [common], checkpoint)
 
     summary = commands.add_parser(
         "summary", parents=[common, json_flag], help="the network as a table like the paper's Table 1"
@@ -87,33 +111,49 @@ def _predict(flags: argparse.Namespace) -> None:
             print(f"  {100 * probability:6.2f} %  {label}")
 
 
-def show_evaluation(checkpoint: Path, dataset: str | None = None, as_json: bool = False) -> None:
-    """Evaluates a checkpoint and prints the result.
+def show_evaluation(
+    checkpoints: list[Path],
+    dataset: str | None = None,
+    crops: int = 1,
+    resize: str | None = None,
+    as_json: bool = False,
+) -> None:
+    """Evaluates checkpoints together and prints the result.
 
     Args:
-      checkpoint: a run, or one of its checkpoints.
-      dataset: a `dataset.name`; None: what it was trained on.
-      as_json: print JSON instead of a table.
+      checkpoints, dataset, crops, resize: as for `evaluate_checkpoints`.
+      as_json: print JSON instead of tables.
     """
     runtime.configure_jax()
     from rich.progress import Progress
     from rich.table import Table
 
     from googlenet_jax.console import console, show_log
-    from googlenet_jax.evaluate import evaluate_checkpoint
+    from googlenet_jax.evaluate import evaluate_checkpoints
 
     show_log()
     with Progress(console=console, disable=not console.is_terminal or as_json, transient=True) as progress:
         task = progress.add_task("evaluating", total=None)
-        values = evaluate_checkpoint(
-            checkpoint, dataset, lambda done, total: progress.update(task, advance=done, total=total)
-        )
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, advance=done, total=total)
+
+        values = evaluate_checkpoints(checkpoints, dataset, crops, resize, advance)
     if as_json:
         print(json.dumps(values, indent=2))
         return
-    table = Table("images", "top-1", "top-5", "loss", title=f"{checkpoint} at step {values['step']}")
-    table.add_row(str(values["images"]), f"{values['top1']:.2%}", f"{values['top5']:.2%}", f"{values['loss']:.4f}")
+    for checkpoint in values["checkpoints"]:
+        console.print(f"{checkpoint['path']} at step {checkpoint['step']}", soft_wrap=True)
+    table = Table("images", "crops", "top-1", "top-5", "loss")
+    rates = (f"{values['top1']:.2%}", f"{values['top5']:.2%}", f"{values['loss']:.4f}")
+    table.add_row(str(values["images"]), str(crops), *rates)
     console.print(table)
+    counted = [(row["top1"], name, row["images"]) for name, row in values["per_class"].items() if row["images"]]
+    title = "by class" if len(counted) <= _MOST_CLASSES else f"the {_MOST_CLASSES} hardest of {len(counted)} classes"
+    by_class = Table("class", "images", "top-1", title=f"{title} (--json has all)", title_justify="left")
+    for rate, name, images in sorted(counted)[:_MOST_CLASSES]:
+        by_class.add_row(name, str(images), f"{rate:.2%}")
+    console.print(by_class)
 
 
 def _summary(flags: argparse.Namespace) -> None:

@@ -1,98 +1,205 @@
-"""Evaluation: top-1, top-5 and loss over a whole set, each image once."""
+"""Evaluation: top-1, top-5, loss and accuracy by class over a whole set, of one network or several, of many crops."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import flax.struct
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from jax import lax
 
+from googlenet_jax.crops import windows
 from googlenet_jax.data.loader import Batch, eval_batches
 from googlenet_jax.data.sources import BadImageLog, open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.metrics import Metrics, cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
-from googlenet_jax.net import load
-from googlenet_jax.parallel import parallel, replicate, split_batch
+from googlenet_jax.net import Net, load
+from googlenet_jax.parallel import AXIS, parallel, replicate, split_batch
 from googlenet_jax.preprocess import Preprocess
 
 Advance = Callable[[int], object]
 
 
-class Evaluator:
-    """Evaluates variables of one network; compiles once.
+class Member(NamedTuple):
+    """One network of those whose probabilities are averaged, mostly the only one."""
 
-    Args:
-      model: the network.
-      preprocess: normalises images.
-      devices: to run on.
+    model: GoogLeNet
+    preprocess: Preprocess
+
+
+@flax.struct.dataclass
+class Tally:
+    """What is counted on the devices: the metrics, and of each class the images and those classified rightly."""
+
+    metrics: Metrics
+    seen: jax.Array
+    right: jax.Array
+
+    @classmethod
+    def empty(cls, num_classes: int) -> "Tally":
+        """Nothing yet."""
+        return cls(Metrics.empty(), jnp.zeros(num_classes), jnp.zeros(num_classes))
+
+
+class Evaluation(NamedTuple):
+    """A result.
+
+    Attributes:
+      values: {"loss": nats, "top1": 0..1, "top5": 0..1}, means over the images of weight 1.
+      seen, right: (classes,) arrays, of each class the images and those whose likeliest class it rightly was.
     """
 
-    def __init__(self, model: GoogLeNet, preprocess: Preprocess, devices: Sequence[jax.Device]):
+    values: dict[str, float]
+    seen: np.ndarray
+    right: np.ndarray
+
+
+class Evaluator:
+    """Evaluates networks together; compiles once.
+
+    Args:
+      members: the networks, with the same classes; their softmaxes are averaged.
+      devices: to run on.
+      mirror: average also over every window's mirror image.
+    """
+
+    def __init__(self, members: Sequence[Member], devices: Sequence[jax.Device], mirror: bool = False):
         self.devices = devices
+        self.num_classes = members[0].model.num_classes
 
-        def step(variables: Any, metrics: Metrics, images: jax.Array, labels: jax.Array, weights: jax.Array) -> Metrics:
-            logits: Any = model.apply(variables, preprocess.normalize(images), train=False)
-            return metrics.merge(measure(logits, labels, cross_entropy(logits, labels), weights))
+        def log_probabilities(member: Member, variables: Any, images: jax.Array) -> jax.Array:
+            """(views, n, classes), of (n, windows, h, w, 3) images."""
+            n, count = images.shape[:2]
+            x = member.preprocess.normalize(images.reshape(n * count, *images.shape[2:]))
+            views = (x, x[:, :, ::-1]) if mirror else (x,)
+            logits: Any = [member.model.apply(variables, view, train=False) for view in views]
+            return jnp.concatenate([jax.nn.log_softmax(y).reshape(n, count, -1).transpose(1, 0, 2) for y in logits])
 
-        self.step: Callable[..., Metrics] = parallel(step, devices, replicated=2, split=3)
+        def step(variables: Any, tally: Tally, images: Any, labels: jax.Array, weights: jax.Array) -> Tally:
+            views = [log_probabilities(*each) for each in zip(members, variables, images, strict=True)]
+            # Each network counts alike, and within it each view.
+            means = jnp.stack([jax.nn.logsumexp(view, 0) - jnp.log(len(view)) for view in views])
+            logits = jax.nn.logsumexp(means, 0) - jnp.log(len(means))
+            metrics = measure(logits, labels, cross_entropy(logits, labels), weights)
+            classes = jax.nn.one_hot(labels, self.num_classes) * weights[:, None]
+            right = logits.argmax(-1) == labels
+            seen, right = lax.psum((classes.sum(0), (classes * right[:, None]).sum(0)), AXIS)
+            return Tally(tally.metrics.merge(metrics), tally.seen + seen, tally.right + right)
 
-    def run(self, variables: Any, batches: Iterable[Batch], advance: Advance = lambda images: None) -> dict[str, float]:
+        self.step: Callable[..., Tally] = parallel(step, devices, replicated=2, split=3)
+
+    def run(
+        self, variables: Sequence[Any], batches: Iterable[Batch], advance: Advance = lambda images: None
+    ) -> Evaluation:
         """Evaluates over all batches.
 
         Args:
-          variables: of the network, placed by `replicate`.
-          batches: from `eval_batches`.
+          variables: of each member, placed by `replicate`.
+          batches: from `eval_batches`, with a tuple of (n, windows, h, w, 3) images, one a member.
           advance: told the number of images of each batch as it goes to the devices.
 
         Returns:
-          {"loss": nats, "top1": 0..1, "top5": 0..1}, means over the images of weight 1.
+          An `Evaluation`.
         """
-        metrics = replicate(Metrics.empty(), self.devices)
+        tally = replicate(Tally.empty(self.num_classes), self.devices)
         for batch in batches:
-            metrics = self.step(variables, metrics, *split_batch(batch, self.devices))
+            tally = self.step(tuple(variables), tally, *split_batch(batch, self.devices))
             advance(int(np.sum(batch.weights)))
-        return {name: float(value) for name, value in metrics.compute().items()}
+        values = {name: float(value) for name, value in tally.metrics.compute().items()}
+        return Evaluation(values, np.asarray(tally.seen), np.asarray(tally.right))
 
 
-def eval_batch_size(config: ml_collections.ConfigDict, devices: Sequence[jax.Device]) -> int:
-    """Images a step of evaluation: what the configuration says, rounded up to divide among the devices."""
-    size = config.eval.batch_size or config.batch_size
+def windows_of(preprocesses: Sequence[Preprocess], crops: int = 1) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """What `eval_batches` makes of a decoded image: each network's windows; those alike are cut once."""
+
+    def cut(image: np.ndarray) -> tuple[np.ndarray, ...]:
+        done: dict[tuple[int, float, str], np.ndarray] = {}
+        for p in preprocesses:
+            key = (p.image_size, p.crop_fraction, p.resize)
+            if key not in done:
+                done[key] = windows(image, crops, p)
+        return tuple(done[p.image_size, p.crop_fraction, p.resize] for p in preprocesses)
+
+    return cut
+
+
+def eval_batch_size(config: ml_collections.ConfigDict, devices: Sequence[jax.Device], crops: int = 1) -> int:
+    """Images a step of evaluation: their crops are about as many as the configuration says, as many on each device."""
+    size = max((config.eval.batch_size or config.batch_size) // crops, 1)
     return -(-size // len(devices)) * len(devices)
 
 
-def evaluate_checkpoint(
-    path: Path, dataset: str | None = None, advance: Callable[[int, int], object] = lambda done, total: None
+def evaluate_checkpoints(
+    paths: Sequence[Path],
+    dataset: str | None = None,
+    crops: int = 1,
+    resize: str | None = None,
+    advance: Callable[[int, int], object] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Evaluates a checkpoint on the validation images of its dataset, or of another with the same classes.
+    """Evaluates a checkpoint, or several as an ensemble, on validation images.
 
     Args:
-      path: as for `net.load`.
-      dataset: a `dataset.name`; None: the one that it was trained on.
+      paths: each as for `net.load`; their softmaxes are averaged.
+      dataset: a `dataset.name` with the same classes; None: the one that the first was trained on.
+      crops: 1, 10 or 144, see `data.crops.windows`.
+      resize: "short" or "square", see `Preprocess.resize`; None: as each network has it.
       advance: told how many images went to the devices, and of how many.
 
     Returns:
-      {"loss", "top1", "top5", "images", "unreadable_images", "step"}.
+      {"loss", "top1", "top5", "images", "unreadable_images", "crops", "checkpoints", "per_class": {class name:
+      {"top1", "images"}}}.
 
     Raises:
-      UserError: if the checkpoint or the images cannot be read, or the classes do not agree.
+      UserError: if a checkpoint or the images cannot be read, or the classes do not agree.
     """
-    net = load(path)
-    config = net.config.copy_and_resolve_references()
+    if crops == 144 and resize == "square":
+        raise UserError("--crops 144 keeps the image's shape; --resize square goes with 1 or 10 crops")
+    nets = [load(path) for path in paths]
+    for path, net in zip(paths, nets, strict=True):
+        if list(net.labels) != list(nets[0].labels):
+            raise UserError(f"{path} and {paths[0]} tell other classes apart: they make no ensemble")
+    config = nets[0].config.copy_and_resolve_references()
     if dataset is not None:
         config.dataset.name = dataset
     source = open_source(config.dataset, config.seed)[1]
-    if len(source.labels) != len(net.labels):
-        raise UserError(f"{config.dataset.name} has {len(source.labels)} classes, {path} tells {len(net.labels)} apart")
+    if len(source.labels) != len(nets[0].labels):
+        given, known = len(source.labels), len(nets[0].labels)
+        raise UserError(f"{config.dataset.name} has {given} classes, {paths[0]} tells {known} apart")
+
     devices = jax.devices()
+    members = [Member(net.model, _resized(net, resize)) for net in nets]
     bad_images = BadImageLog(config.dataset.bad_images)
-    batches = eval_batches(source, config, net.preprocess.crop, bad_images, eval_batch_size(config, devices))
-    evaluator = Evaluator(net.model, net.preprocess, devices)
-    total = len(source)
-    values = evaluator.run(replicate(net.variables, devices), batches, lambda images: advance(images, total))
-    return values | {
-        "images": total - len(bad_images.names),
-        "unreadable_images": len(bad_images.names),
-        "step": net.step,
+    cut = windows_of([member.preprocess for member in members], crops)
+    batches = eval_batches(source, config, cut, bad_images, eval_batch_size(config, devices, crops))
+    evaluator = Evaluator(members, devices, mirror=crops > 1)
+    variables = [replicate(net.variables, devices) for net in nets]
+    result = evaluator.run(variables, batches, functools.partial(_advance, advance, len(source)))
+    per_class = {
+        f"{label}": {"top1": float(right / seen) if seen else None, "images": int(seen)}
+        for label, seen, right in zip(_distinct(nets[0].labels), result.seen, result.right, strict=True)
     }
+    return result.values | {
+        "images": len(source) - len(bad_images.names),
+        "unreadable_images": len(bad_images.names),
+        "crops": crops,
+        "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
+        "per_class": per_class,
+    }
+
+
+def _resized(net: Net, resize: str | None) -> Preprocess:
+    return net.preprocess if resize is None else net.preprocess.replace(resize=resize)
+
+
+def _advance(advance: Callable[[int, int], object], total: int, images: int) -> None:
+    advance(images, total)
+
+
+def _distinct(labels: Sequence[str]) -> list[str]:
+    """Class names with the class's number where two classes have the same, as ImageNet's two cranes."""
+    return [label if list(labels).count(label) == 1 else f"{label} ({i})" for i, label in enumerate(labels)]

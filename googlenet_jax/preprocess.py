@@ -63,6 +63,10 @@ class Preprocess:
         """(n, h, w, 3) uint8 images of any size -> the network's normalised input."""
         return self.normalize(jnp.asarray(np.stack([self.crop(np.asarray(image)) for image in images])))
 
+    def replace(self, **changes: Any) -> "Preprocess":
+        """With other values in these fields."""
+        return dataclasses.replace(self, **changes)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         return dataclasses.asdict(self)

@@ -24,12 +24,12 @@ class Batch(NamedTuple):
     """A process's share of a batch.
 
     Attributes:
-      images: (n, size, size, 3) uint8 RGB array.
+      images: (n, size, size, 3) uint8 RGB array; for evaluation what the crop makes of an image, stacked.
       labels: (n,) int32 array.
       weights: (n,) float32 array: 1, or 0 for what only fills up the last batch or could not be read.
     """
 
-    images: np.ndarray
+    images: Any
     labels: np.ndarray | np.int32
     weights: np.ndarray | np.float32
 
@@ -85,7 +85,7 @@ def train_batches(
 def eval_batches(
     source: Source,
     config: ml_collections.ConfigDict,
-    crop: Callable[[np.ndarray], np.ndarray],
+    crop: Callable[[np.ndarray], Any],
     bad_images: BadImageLog,
     batch_size: int,
 ) -> Iterator[Batch]:
@@ -94,7 +94,7 @@ def eval_batches(
     Args:
       source: the images.
       config: the whole configuration.
-      crop: the evaluation's crop.
+      crop: the evaluation's crop, or crops: any tree of arrays.
       bad_images: told of what cannot be read; such an image has weight 0.
       batch_size: global images a batch.
 
@@ -110,7 +110,7 @@ def eval_batches(
                 return Batch(crop(image), np.int32(label), np.float32(1))
             except BadImageError as error:
                 bad_images.report(error)
-        return Batch(np.zeros((size, size, 3), np.uint8), np.int32(0), np.float32(0))
+        return Batch(crop(np.zeros((size, size, 3), np.uint8)), np.int32(0), np.float32(0))
 
     processes = jax.process_count()
     share = batch_size // processes
@@ -120,7 +120,7 @@ def eval_batches(
 
 
 def _stack(rows: Any) -> Batch:
-    return Batch(*(np.stack(column) for column in zip(*rows, strict=True)))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
 
 def _read_options(config: ml_collections.ConfigDict, share: int) -> grain.ReadOptions:

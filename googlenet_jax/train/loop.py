@@ -15,9 +15,10 @@ from googlenet_jax.console import TrainingDisplay
 from googlenet_jax.data.loader import eval_batches, train_batches
 from googlenet_jax.data.sources import BadImageLog, open_source
 from googlenet_jax.errors import UserError
-from googlenet_jax.evaluate import Evaluator, eval_batch_size
+from googlenet_jax.evaluate import Evaluator, Member, eval_batch_size, windows_of
 from googlenet_jax.metrics import Metrics
 from googlenet_jax.rundir import RunDirectory
+from googlenet_jax.train.fine_tune import initialize
 from googlenet_jax.train.setup import Training, build_training
 from googlenet_jax.train.signals import StopSignals
 from googlenet_jax.train.state import TrainState
@@ -47,7 +48,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
         raise UserError(f"config.num_epochs={config.num_epochs} is less than one step of {config.batch_size} images")
     crop = training.preprocess.crop
     bad_images = BadImageLog(config.dataset.bad_images)
-    evaluator = Evaluator(training.model, training.preprocess, training.devices)
+    evaluator = Evaluator([Member(training.model, training.preprocess)], training.devices)
     eval_size = eval_batch_size(config, training.devices)
     save_every = config.eval.every_epochs if config.checkpoint.every_epochs is None else config.checkpoint.every_epochs
 
@@ -59,8 +60,8 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
         return step == total or (interval > 0 and round(max(round(step / interval), 1) * interval) == step)
 
     def evaluate(state: TrainState, step: int) -> dict[str, float]:
-        batches = eval_batches(val_source, config, crop, bad_images, eval_size)
-        values = evaluator.run(state.eval_variables, batches, display.evaluated)
+        batches = eval_batches(val_source, config, windows_of([training.preprocess]), bad_images, eval_size)
+        values = evaluator.run([state.eval_variables], batches, display.evaluated).values
         display.validated(run.write_metrics(step, step / epoch, "val", values))
         return values
 
@@ -70,7 +71,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
 
     with contextlib.closing(RunDirectory(Path(workdir), config)) as run, StopSignals() as stop:
         with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
-            state = _restore_or_create(saved, training, data)
+            state = _restore_or_create(saved, training, data, config)
             start = step = int(state.step)
             run.rewind(start)
             metrics = training.place(Metrics.empty())
@@ -115,14 +116,17 @@ def _labels(config: ml_collections.ConfigDict, labels: list[str]) -> list[str]:
     return [*labels, *(f"unused {i}" for i in range(len(labels), outputs))]
 
 
-def _restore_or_create(saved: Checkpoints, training: Training, data: dict[str, Any]) -> TrainState:
+def _restore_or_create(
+    saved: Checkpoints, training: Training, data: dict[str, Any], config: ml_collections.ConfigDict
+) -> TrainState:
     fresh = jax.eval_shape(training.create)
     items = {"variables": fresh.variables, "ema": fresh.ema, "training": _training_item(fresh)}
     restored = saved.restore(items, same=data)
     if restored is None:
-        return training.place(training.create())
+        state = training.create()
+        return training.place(state if config.init_from is None else initialize(state, config, training.preprocess))
     step, items = restored
-    log.info("resuming at step %d", step)
+    log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
     return training.place(TrainState(variables=items["variables"], ema=items["ema"], **items["training"]))
 
 

@@ -1,0 +1,102 @@
+"""The `googlenet` commands that move networks between systems: import and export."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from googlenet_jax import runtime
+from googlenet_jax.errors import UserError
+
+
+def add_commands(commands: Any, parents: list[argparse.ArgumentParser], checkpoint: argparse.ArgumentParser) -> None:
+    """Adds them to the parser of the `googlenet` command.
+
+    Args:
+      commands: its subparsers.
+      parents: parsers of the arguments that all commands have.
+      checkpoint: parser of `--checkpoint`.
+    """
+    bring = commands.add_parser(
+        "import",
+        parents=parents,
+        help="bring in a network from Caffe, SINGA, torchvision, MindSpore or Paddle",
+        description="Reads a checkpoint of another system, recognised by its content, and writes one that "
+        "googlenet predict, evaluate and googlenet_jax.load open. Nothing in the file is executed.",
+    )
+    bring.add_argument(
+        "file",
+        metavar="FILE",
+        help="a file, or one of the published networks to download: caffe, singa, torchvision, mindcv, mindcv-910v2, "
+        "paddleclas",
+    )
+    bring.add_argument("--output", metavar="DIR", help="directory to write (default: checkpoints/<name of the file>)")
+    bring.add_argument(
+        "--format",
+        choices=("caffe", "singa", "torchvision", "mindcv", "mindspore", "paddleclas"),
+        help="whose file it is (default: recognised by its tensors' names)",
+    )
+    bring.add_argument("--variant", help="family of the network (default: that of its system)")
+    bring.add_argument(
+        "--labels", metavar="FILE", help="class names, one a line, or the word imagenet (the default for 1000 classes)"
+    )
+    bring.add_argument("--num_classes", type=int, metavar="N", help="refuse a file with another number of classes")
+    bring.add_argument(
+        "--transform_input",
+        action="store_true",
+        help="torchvision: it was trained with transform_input=True, as the published one (which is recognised)",
+    )
+    bring.add_argument("--verbose", action="store_true", help="list what became of each tensor")
+    bring.set_defaults(run=_import)
+
+    export = commands.add_parser("export", parents=[*parents, checkpoint], help="write weights as others read them")
+    export.add_argument("--format", required=True, choices=("torchvision", "caffe"), help="whose format")
+    export.add_argument("--output", required=True, metavar="FILE", help="file to write")
+    export.set_defaults(run=_export)
+
+
+def _import(flags: argparse.Namespace) -> None:
+    runtime.configure_jax()
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from googlenet_jax.console import console
+    from googlenet_jax.importers.importer import import_checkpoint
+
+    output = Path(flags.output or Path("checkpoints") / Path(flags.file).name.partition(".")[0])
+    columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+
+        def progress(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        names = (flags.format, flags.variant, flags.labels, flags.num_classes, flags.transform_input)
+        result = import_checkpoint(flags.file, output, *names, progress=progress)
+
+    converted = result.converted
+    if flags.verbose:
+        for entry in converted.entries:
+            print(f"{entry.name} -> {'/'.join(entry.path)}")
+        for name in converted.left_out:
+            print(f"{name} -> left out, only training needs it")
+    known = f", as published under the name {result.published}" if result.published else ""
+    heads = "with" if converted.aux_heads else "without"
+    print(f"recognised {result.kind} of {converted.naming.system}'s GoogLeNet{known}")
+    print(f"variant {result.variant}, {converted.num_classes} classes, {heads} auxiliary heads")
+    left = f", {len(converted.left_out)} left out that only training needs" if converted.left_out else ""
+    print(f"{len(converted.entries)} tensors taken{left}")
+    print(f"classes: {', '.join(label.partition(',')[0] for label in result.labels[:4])}, ...")
+    print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
+
+
+def _export(flags: argparse.Namespace) -> None:
+    runtime.configure_jax()
+    from googlenet_jax.export.weights import SUFFIXES, export_weights
+    from googlenet_jax.net import load
+
+    output = Path(flags.output)
+    if output.suffix != SUFFIXES[flags.format]:
+        raise UserError(f"--output {output}: a file of --format {flags.format} ends in {SUFFIXES[flags.format]}")
+    if output.exists():
+        raise UserError(f"--output {output} exists already: choose another name, or remove it")
+    names = export_weights(load(flags.checkpoint), flags.format, output)
+    print(f"{len(names)} tensors written to {output}")

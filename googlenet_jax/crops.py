@@ -1,0 +1,68 @@
+"""The views of an image that a test protocol averages over: 1, 10, or the paper's 144 (arXiv 1409.4842, section 7).
+
+Half of the views are mirror images of the other half; those are made on the device, so that the functions here cut 1, 5
+or 72 windows.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from googlenet_jax.preprocess import Preprocess
+
+CROPS = (1, 10, 144)
+SCALES = (256, 288, 320, 352)  # short sides, for a network at 224 px
+_BASE = 224
+
+
+def windows(image: np.ndarray, crops: int, preprocess: Preprocess) -> np.ndarray:
+    """The windows of one image.
+
+    Args:
+      image: (h, w, 3) uint8 array.
+      crops: 1: the usual central crop. 10: the corners and the centre of the image at short side 256 (or made 256
+        square, if `preprocess.resize` says so), and their mirror images. 144: at each of four scales, of the left,
+        central and right square (top, central and bottom of an upright image), the corners, the centre and the whole
+        square resized, and their mirror images.
+      preprocess: of the network; sizes scale with its `image_size`.
+
+    Returns:
+      (1, 5 or 72, image_size, image_size, 3) uint8 array.
+    """
+    size = preprocess.image_size
+    if crops == 1:
+        return preprocess.crop(image)[None]
+    if crops == 10:
+        scaled = _scale(image, round(SCALES[0] * size / _BASE), preprocess.resize == "square")
+        return np.stack(_five(scaled, size))
+    views = []
+    for scale in SCALES:
+        scaled = _scale(image, round(scale * size / _BASE), square=False)
+        for square in _squares(scaled):
+            views += _five(square, size)
+            views.append(np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR)))
+    return np.stack(views)
+
+
+def _scale(image: np.ndarray, short: int, square: bool) -> np.ndarray:
+    height, width = image.shape[:2]
+    factor = short / min(height, width)
+    shape = (short, short) if square else (round(width * factor), round(height * factor))
+    return np.asarray(Image.fromarray(image).resize(shape, Image.Resampling.BILINEAR))
+
+
+def _squares(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Left, centre and right of a broad image; top, centre and bottom of an upright one."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    for share in (0, 0.5, 1):
+        top, left = round((height - side) * share), round((width - side) * share)
+        yield np.ascontiguousarray(image[top : top + side, left : left + side])
+
+
+def _five(image: np.ndarray, size: int) -> list[np.ndarray]:
+    """The windows in the corners and in the centre."""
+    bottom, right = image.shape[0] - size, image.shape[1] - size
+    places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (round(bottom / 2), round(right / 2))]
+    return [image[top : top + size, left : left + size] for top, left in places]

@@ -1,0 +1,1 @@
+"""This project's networks in the formats of others."""

@@ -1,0 +1,75 @@
+"""Starting a training from another network's variables."""
+
+import logging
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from googlenet_jax import checkpoint
+from googlenet_jax.config import from_json
+from googlenet_jax.errors import UserError
+from googlenet_jax.preprocess import Preprocess
+from googlenet_jax.train.state import TrainState
+
+log = logging.getLogger(__name__)
+
+
+def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess: Preprocess) -> TrainState:
+    """A fresh state with the variables of `config.init_from`, as far as they fit; the optimizer starts anew.
+
+    Classifiers for another number of classes, and auxiliary heads that the other network lacks, stay as they are.
+
+    Args:
+      state: at step 0.
+      config: the whole configuration.
+      preprocess: of this training.
+
+    Returns:
+      The state to start from.
+
+    Raises:
+      UserError: if there is no checkpoint there, or its network is of another family or sees its input otherwise.
+    """
+    path = config.init_from
+    meta, variables = checkpoint.read(path)
+    family = from_json(meta["config"]).model.variant
+    if family != config.model.variant:
+        raise UserError(
+            f"config.init_from={path} is a network of the variant {family!r}, not {config.model.variant!r}: "
+            f"set config.model.variant={family}"
+        )
+    theirs = Preprocess.from_dict(meta["preprocess"])
+    for name in ("channel_order", "mean", "std"):
+        want, have = getattr(theirs, name), getattr(preprocess, name)
+        if not (want == have if name == "channel_order" else np.allclose(want, have)):
+            raise UserError(
+                f"config.init_from={path} was trained with {name} {want}, this training has {have}: "
+                f"set config.dataset.{name}={want!r}"
+            )
+    found = {_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(variables)}
+    anew = []
+
+    def take(path_: Any, leaf: jax.Array) -> Any:
+        name = _name(path_)
+        if name in found and found[name].shape == leaf.shape:
+            return found[name]
+        if name in found and "classifier/" not in name:
+            raise UserError(f"config.init_from={path}: {name} has shape {found[name].shape}, not {leaf.shape}")
+        if name.endswith("kernel"):
+            was = f" ({found[name].shape[-1]} -> {leaf.shape[-1]} classes)" if name in found else ""
+            anew.append(name.removeprefix("params/").removesuffix("/kernel") + was)
+        return leaf
+
+    taken = jax.tree_util.tree_map_with_path(take, state.variables)
+    log.info(
+        "fine-tuning from %s: its variables, a new optimizer%s",
+        path,
+        f"; made anew: {', '.join(anew)}" if anew else "",
+    )
+    return state.replace(variables=taken, ema=None if state.ema is None else taken)
+
+
+def _name(path: Any) -> str:
+    return "/".join(key.key for key in path)
