@@ -1,7 +1,12 @@
 """GoogLeNet on CIFAR-10 from a folder of images, the small stem at 32 px, for one GPU.
 
-python launch.py --config configs/cifar10.py:PATH         PATH holds {train,test}/<class>/* (default: data/cifar10)
-python launch.py --config configs/cifar10.py:PATH --config.model.stem=paper --config.num_epochs=1     on a CPU
+    python launch.py --config configs/cifar10.py:PATH --workdir runs/cifar10
+    python launch.py --config configs/cifar10.py:PATH --config.model.stem=paper --config.num_epochs=1    on a CPU
+
+PATH (default: data/cifar10) holds {train,test}/<class>/*.
+
+Expected: the model zoo of MindSpore reports 93.4 % for its GoogLeNet at 224 px after 125 epochs. Not measured here for
+lack of a GPU: neither the accuracy nor the time. CPU_LINE
 """
 
 import ml_collections
@@ -27,4 +32,5 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 1.0
     config.precision.compute_dtype = "bfloat16"
+    config.eval.crop_fraction = 1.0
     return config

@@ -1,6 +1,9 @@
 """GoogLeNet on scikit-learn's handwritten digits (1,797 real images, from its wheel) at 32 px, on a CPU.
 
-python launch.py
+    python launch.py
+
+Measured on 2 CPU cores: 99.35 % validation top-1 at the end (seeds 0 to 2: 100.00, 98.89, 99.17; 360 images), in 90 s,
+of which 40 s are compiling, the first time alone.
 """
 
 import ml_collections

@@ -18,7 +18,7 @@ os.environ["XLA_FLAGS"] = " ".join(
 )
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ["JAX_PLATFORMS"] = "cpu"
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import jax
 import ml_collections
@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from googlenet_jax.config import default_config
+from configs.digits import get_config
 
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
@@ -48,8 +48,8 @@ SMALL = {
 
 
 def small_config(**changes: object) -> ml_collections.ConfigDict:
-    """The shared small configuration; double underscores stand for dots: `optimizer__name="adamw"`."""
-    config = default_config()
+    """configs/digits.py with `SMALL`'s changes; double underscores stand for dots: `optimizer__name="adamw"`."""
+    config = get_config()
     config.update_from_flattened_dict(SMALL | {name.replace("__", "."): value for name, value in changes.items()})
     return config
 

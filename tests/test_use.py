@@ -12,10 +12,19 @@ from nbclient import NotebookClient
 from PIL import Image
 
 import googlenet_jax as gn
+from googlenet_jax import checkpoint
+from googlenet_jax.build import make_preprocess
+from googlenet_jax.config import to_json
+from googlenet_jax.crops import windows
+from googlenet_jax.data.sources import open_source
 from googlenet_jax.errors import UserError
+from googlenet_jax.evaluate import evaluate_checkpoints
 from googlenet_jax.metrics import measure
+from googlenet_jax.models.variants import PRESETS
 from googlenet_jax.parallel import AXIS
+from googlenet_jax.train.fine_tune import initialize
 from googlenet_jax.train.loop import train_and_evaluate
+from googlenet_jax.train.setup import build_training
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +74,72 @@ def test_evaluate_repeats_the_trainings_best_line(run, run_command):
     assert values["loss"] == pytest.approx(best["loss"], rel=1e-5)
     table = run_command("launch.py", "--mode", "evaluate", "--workdir", run)
     assert f"{best['top1']:.2%}" in table.stdout
+
+
+def test_crops_and_ensembles_average_softmaxes(run, tmp_path):
+    """Against one image, one view and one network at a time; the networks of different families."""
+    first = gn.load(run)
+    other = first.model.clone(variant=PRESETS["paper"])
+    variables = jax.device_get(other.init(jax.random.key(1), np.zeros((1, 32, 32, 3))))
+    config = first.config.copy_and_resolve_references()
+    config.model.variant = "paper"
+    meta = {
+        "config": to_json(config),
+        "labels": first.labels,
+        "preprocess": make_preprocess(config).to_dict(),
+        "step": 0,
+    }
+    checkpoint.write(tmp_path / "paper", variables, meta)
+    nets = [first, gn.load(tmp_path / "paper")]
+    images, classes = open_source(first.config.dataset)[1].images, open_source(first.config.dataset)[1].classes
+
+    probabilities = []
+    for image in images:
+        of_nets = []
+        for net in nets:
+            views = [w for window in windows(image, 10, net.preprocess) for w in (window, window[:, ::-1])]
+            logits = [net.model.apply(net.variables, net.preprocess.normalize(view[None]))[0] for view in views[:2]]
+            logits += list(net.model.apply(net.variables, net.preprocess.normalize(np.stack(views[2:]))))
+            of_nets.append(np.mean([jax.nn.softmax(y) for y in logits], 0))
+        probabilities.append(np.mean(of_nets, 0))
+    expected = -np.log([p[label] for p, label in zip(probabilities, classes, strict=True)]).mean()
+    right = np.argmax(probabilities, -1) == classes
+
+    got = evaluate_checkpoints([run, tmp_path / "paper"], crops=10)
+    assert got["loss"] == pytest.approx(expected, rel=1e-4)
+    assert got["top1"] == pytest.approx(right.mean())
+    for i, row in enumerate(got["per_class"].values()):
+        assert row == {"top1": pytest.approx(right[classes == i].mean()), "images": (classes == i).sum()}
+
+
+def test_fine_tuning_takes_what_fits(run, caplog):
+    config = small_config(init_from=str(run))
+    training = build_training(config, 64, 7)  # seven classes, where the run has four
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(training.create))
+    with caplog.at_level("INFO", logger="googlenet_jax"):
+        tuned = initialize(state, config, training.preprocess)
+    theirs = gn.load(run).variables
+    heads = tuned.variables["params"].pop("classifier")
+    assert heads["kernel"].shape == (1024, 7)
+    assert not heads["kernel"].any()
+    theirs["params"].pop("classifier")
+    jax.tree.map(np.testing.assert_array_equal, tuned.variables, theirs)
+    assert tuned.ema is tuned.variables
+    assert not any(leaf.any() for leaf in jax.tree.leaves(tuned.opt_state))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model__variant": "paper"}, "set config.model.variant=batchnorm"),
+        ({"dataset__mean": (1.0, 2.0, 3.0)}, "set config.dataset.mean="),
+        ({"init_from": "nowhere"}, "no checkpoint there"),
+    ],
+)
+def test_fine_tuning_refuses_another_network(run, changes, words):
+    config = small_config(**{"init_from": str(run), **changes})
+    with pytest.raises(UserError, match=words):
+        initialize(None, config, make_preprocess(config))
 
 
 def test_predict_prints_tables_and_json(run, run_command, tmp_path):

@@ -152,4 +152,5 @@ def _put(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None
 def _refuse(what: str, names: list[str]) -> None:
     if names:
         more = f", and {len(names) - 3} more" if len(names) > 3 else ""
-        raise UserError(f"{len(names)} tensors are {what}: {', '.join(names[:3])}{more}")
+        verb = "tensor is" if len(names) == 1 else "tensors are"
+        raise UserError(f"{len(names)} {verb} {what}: {', '.join(names[:3])}{more}")

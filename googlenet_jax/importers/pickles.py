@@ -86,7 +86,7 @@ class Tensor:
             raise ValueError(f"tensor of shape {self.shape} does not fit its storage")
         values = np.frombuffer(data, self.storage.dtype)[self.offset :]
         strides = tuple(s * values.itemsize for s in self.strides)
-        return np.ascontiguousarray(np.lib.stride_tricks.as_strided(values, self.shape, strides, writeable=False))
+        return np.lib.stride_tricks.as_strided(values, self.shape, strides, writeable=False).copy()
 
 
 def decode(stream: BinaryIO) -> Any:

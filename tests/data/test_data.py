@@ -1,6 +1,7 @@
 """Sources, crops, the loader's order, and what it does with bad images."""
 
 import logging
+from unittest import mock
 
 import jax
 import numpy as np
@@ -9,10 +10,18 @@ from conftest import small_config
 from PIL import Image
 
 from googlenet_jax.data.augment import augment, recolor, shift
-from googlenet_jax.data.images import BadImageError, center_crop, decode_image, random_resized_crop, read_image
+from googlenet_jax.data.images import (
+    BadImageError,
+    center_crop,
+    decode_image,
+    random_crop,
+    random_resized_crop,
+    read_image,
+)
 from googlenet_jax.data.loader import eval_batches, train_batches
 from googlenet_jax.data.sources import BadImageLog, open_source
 from googlenet_jax.errors import UserError
+from googlenet_jax.preprocess import Preprocess
 
 
 def take(iterator, count):
@@ -147,6 +156,41 @@ def test_random_resized_crop_stays_in_bounds_and_varies():
     assert random_resized_crop(image[:2], 8, np.random.default_rng(0), (0.5, 1), (1, 1)).shape == (8, 8, 3)
 
 
+def test_paddles_crops_have_uniform_aspects():
+    """RandCropImage: the aspect itself is uniform, where torchvision's is in the logarithm; no crop is tried twice."""
+    image = np.zeros((400, 400, 3), np.uint8)
+    boxes = []
+
+    def record(image, size, box, filter):
+        boxes.append(box)
+        return image[:size, :size]
+
+    with mock.patch("googlenet_jax.data.images.resize", record):
+        for i in range(400):
+            random_resized_crop(image, 8, np.random.default_rng(i), (0.05, 0.2), (0.5, 2.0), paddle=True)
+    left, top, right, bottom = np.array(boxes).T
+    aspects, areas = (right - left) / (bottom - top), (right - left) * (bottom - top) / 400**2
+    assert abs(aspects.mean() - 1.25) < 0.07  # uniform in the logarithm it would be 1.08
+    assert 0.04 < areas.min() < areas.max() <= 0.2
+    assert (np.array(boxes) >= 0).all()
+    assert (np.array(boxes) <= 400).all()
+
+
+def test_random_crop_is_a_window_of_the_resized_image():
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    crops = [random_crop(image, 56, 56 / 64, True, np.random.default_rng(i)) for i in range(20)]
+    assert {crop.shape for crop in crops} == {(56, 56, 3)}
+    assert len({crop.tobytes() for crop in crops}) == 20
+
+
+def test_the_device_resizes_to_the_networks_size():
+    preprocess = Preprocess(8, 1.0, (0.0,) * 3, (1.0,) * 3, "rgb", network_size=16)
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    got = np.asarray(preprocess(images))
+    expected = [np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BILINEAR)) for image in images]
+    np.testing.assert_allclose(got, np.stack(expected), atol=1)
+
+
 def test_device_augmentation():
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
     keys = jax.random.split(jax.random.key(0), 64)
@@ -175,6 +219,9 @@ def test_recolor_by_its_definition():
     assert ratio.std() < 1e-3
     saturated = np.asarray(recolor(image, jax.random.key(3), 0.0, 0.0, 0.5))
     np.testing.assert_allclose(saturated @ np.array([0.299, 0.587, 0.114]), gray, rtol=1e-4)
+    turned = np.asarray(recolor(image, jax.random.key(4), 0.0, 0.0, 0.0, 0.5))
+    np.testing.assert_allclose(turned @ np.array([0.299, 0.587, 0.114]), gray, rtol=2e-3)  # hue keeps luma
+    assert np.abs(turned - image).mean() > 2
 
 
 def test_images_that_cannot_be_read(tmp_path):
