@@ -1,5 +1,6 @@
 """Eight virtual CPU devices for all tests, and a small configuration that they share, so that steps compile once."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -79,6 +80,28 @@ def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def overrides(config: dict[str, object]) -> list[str]:
-    """A flat configuration as command line overrides."""
-    return [f"--config.{name}={value}" for name, value in config.items()]
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the small configuration that nobody interrupted; what it printed is in `output.txt` beside it.
+
+    The first worker that asks trains it, the others wait; no test changes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        output = directory / "output.txt"
+        if not output.exists():
+            command = [sys.executable, *map(str, small(directory / "run"))]
+            result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            assert result.returncode == 0, result.stderr
+            output.write_text(result.stdout)
+    return directory / "run"
+
+
+def small(workdir: Path, **changes: object) -> list[object]:
+    """Arguments of launch.py for the shared small configuration."""
+    config = SMALL | {name.replace("__", "."): value for name, value in changes.items()}
+    overrides = [f"--config.{name}={value}" for name, value in config.items()]
+    return ["launch.py", "--config", "configs/digits.py", "--workdir", workdir, *overrides]

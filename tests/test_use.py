@@ -23,15 +23,12 @@ from googlenet_jax.metrics import measure
 from googlenet_jax.models.variants import PRESETS
 from googlenet_jax.parallel import AXIS
 from googlenet_jax.train.fine_tune import initialize
-from googlenet_jax.train.loop import train_and_evaluate
 from googlenet_jax.train.setup import build_training
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    path = tmp_path_factory.mktemp("use") / "run"
-    train_and_evaluate(small_config(), path)
-    return path
+@pytest.fixture
+def run(finished_run):
+    return finished_run
 
 
 def test_loaded_network_predicts_as_flax_does(run):
