@@ -1,7 +1,8 @@
 """GoogLeNet on CIFAR-10 from a folder of images, the small stem at 32 px, for one GPU.
 
     python launch.py --config configs/cifar10.py:PATH --workdir runs/cifar10
-    python launch.py --config configs/cifar10.py:PATH --config.model.stem=paper --config.num_epochs=1    on a CPU
+    python launch.py --config configs/cifar10.py:PATH --config.model.stem=paper \
+        --config.num_epochs=1 --config.schedule.warmup_epochs=0.2 --config.precision.compute_dtype=float32    on a CPU
 
 PATH (default: data/cifar10) holds {train,test}/<class>/*.
 

@@ -1,5 +1,6 @@
 """The state of a training: all that a step changes."""
 
+import functools
 from typing import Any
 
 import flax.struct
@@ -50,7 +51,8 @@ def create_state(
     """
     size = config.dataset.network_size or config.dataset.image_size
 
-    @jax.jit
+    # It runs once: what takes time is to compile it, so it is compiled with the least effort.
+    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
     def create(key: jax.Array) -> TrainState:
         variables = model.init(key, jnp.zeros((1, size, size, 3)))
         return TrainState(
