@@ -112,7 +112,7 @@ def test_crops_and_ensembles_average_softmaxes(run, tmp_path):
 def test_fine_tuning_takes_what_fits(run, caplog):
     config = small_config(init_from=str(run))
     training = build_training(config, 64, 7)  # seven classes, where the run has four
-    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(training.create))
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), training.abstract())
     with caplog.at_level("INFO", logger="googlenet_jax"):
         tuned = initialize(state, config, training.preprocess)
     theirs = gn.load(run).variables

@@ -119,7 +119,7 @@ def _labels(config: ml_collections.ConfigDict, labels: list[str]) -> list[str]:
 def _restore_or_create(
     saved: Checkpoints, training: Training, data: dict[str, Any], config: ml_collections.ConfigDict
 ) -> TrainState:
-    fresh = jax.eval_shape(training.create)
+    fresh = training.abstract()
     items = {"variables": fresh.variables, "ema": fresh.ema, "training": _training_item(fresh)}
     restored = saved.restore(items, same=data)
     if restored is None:

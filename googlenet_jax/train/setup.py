@@ -30,7 +30,8 @@ class Training:
       devices: it runs on.
       steps_per_epoch: need not be whole: an epoch ends in the middle of a batch.
       step: the parallel train step: (state, metrics, images, labels) -> (state, metrics).
-      create: makes the state at step 0.
+      init: the state at step 0, from the key that its parameters are drawn with.
+      seed: of that key.
     """
 
     model: GoogLeNet
@@ -39,7 +40,18 @@ class Training:
     devices: list[jax.Device]
     steps_per_epoch: float
     step: Callable[..., tuple[TrainState, Metrics]]
-    create: Callable[[], TrainState]
+    init: Callable[[jax.Array], TrainState]
+    seed: int
+
+    def create(self) -> TrainState:
+        """The state at step 0, on the default device."""
+        # It runs once: what takes time is to compile it, so it is compiled with the least effort.
+        init = jax.jit(self.init, compiler_options={"xla_backend_optimization_level": 0})
+        return init(jax.random.key(self.seed))
+
+    def abstract(self) -> TrainState:
+        """Shapes and types of the state."""
+        return jax.eval_shape(self.init, jax.random.key(self.seed))
 
     def place(self, tree: Any) -> Any:
         """Puts a tree on every device."""
@@ -82,5 +94,6 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
         devices=devices,
         steps_per_epoch=steps_per_epoch,
         step=parallel(step, devices, replicated=2, split=2, donate=2),
-        create=lambda: create_state(model, optimizer, config),
+        init=lambda key: create_state(key, model, optimizer, config),
+        seed=config.seed,
     )

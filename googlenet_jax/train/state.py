@@ -1,6 +1,5 @@
 """The state of a training: all that a step changes."""
 
-import functools
 from typing import Any
 
 import flax.struct
@@ -37,11 +36,12 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 def create_state(
-    model: GoogLeNet, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
+    key: jax.Array, model: GoogLeNet, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
 ) -> TrainState:
-    """The state at step 0, its parameters drawn from `config.seed`.
+    """The state at step 0.
 
     Args:
+      key: that the parameters are drawn with.
       model: the network.
       optimizer: from `make_optimizer`.
       config: the whole configuration.
@@ -50,17 +50,11 @@ def create_state(
       A `TrainState` on the default device.
     """
     size = config.dataset.network_size or config.dataset.image_size
-
-    # It runs once: what takes time is to compile it, so it is compiled with the least effort.
-    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-    def create(key: jax.Array) -> TrainState:
-        variables = model.init(key, jnp.zeros((1, size, size, 3)))
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            variables=variables,
-            opt_state=optimizer.init(variables["params"]),
-            loss_scale=make_loss_scale(config.precision),
-            ema=None if config.optimizer.ema_decay is None else jax.tree.map(jnp.copy, variables),
-        )
-
-    return create(jax.random.key(config.seed))
+    variables = model.init(key, jnp.zeros((1, size, size, 3)))
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        variables=variables,
+        opt_state=optimizer.init(variables["params"]),
+        loss_scale=make_loss_scale(config.precision),
+        ema=None if config.optimizer.ema_decay is None else jax.tree.map(jnp.copy, variables),
+    )
