@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from googlenet_jax import runtime
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, shown
 
 
 def add_commands(commands: Any, parents: list[argparse.ArgumentParser], checkpoint: argparse.ArgumentParser) -> None:
@@ -41,9 +41,10 @@ def add_commands(commands: Any, parents: list[argparse.ArgumentParser], checkpoi
     )
     bring.add_argument("--num_classes", type=int, metavar="N", help="refuse a file with another number of classes")
     bring.add_argument(
-        "--transform_input",
-        action="store_true",
-        help="torchvision: it was trained with transform_input=True, as the published one (which is recognised)",
+        "--normalization",
+        choices=("imagenet", "cifar10", "half_range", "caffe", "singa"),
+        help="of the input, if not as usual for its system: half_range for torchvision's transform_input=True (the "
+        "published file is recognised), cifar10 for the MindSpore zoo's CIFAR-10 network",
     )
     bring.add_argument("--verbose", action="store_true", help="list what became of each tensor")
     bring.set_defaults(run=_import)
@@ -69,7 +70,7 @@ def _import(flags: argparse.Namespace) -> None:
         def progress(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total, visible=True)
 
-        names = (flags.format, flags.variant, flags.labels, flags.num_classes, flags.transform_input)
+        names = (flags.format, flags.variant, flags.labels, flags.num_classes, flags.normalization)
         result = import_checkpoint(flags.file, output, *names, progress=progress)
 
     converted = result.converted
@@ -77,7 +78,7 @@ def _import(flags: argparse.Namespace) -> None:
         for entry in converted.entries:
             print(f"{entry.name} -> {'/'.join(entry.path)}")
         for name in converted.left_out:
-            print(f"{name} -> left out, only training needs it")
+            print(f"{shown(name)} -> left out, only training needs it")
     known = f", as published under the name {result.published}" if result.published else ""
     heads = "with" if converted.aux_heads else "without"
     print(f"recognised {result.kind} of {converted.naming.system}'s GoogLeNet{known}")
@@ -98,5 +99,8 @@ def _export(flags: argparse.Namespace) -> None:
         raise UserError(f"--output {output}: a file of --format {flags.format} ends in {SUFFIXES[flags.format]}")
     if output.exists():
         raise UserError(f"--output {output} exists already: choose another name, or remove it")
-    names = export_weights(load(flags.checkpoint), flags.format, output)
+    net = load(flags.checkpoint)
+    names = export_weights(net, flags.format, output)
     print(f"{len(names)} tensors written to {output}")
+    p = net.preprocess
+    print(f"which does not hold its input: {p.channel_order} pixels in 0..255, minus {p.mean}, divided by {p.std}")

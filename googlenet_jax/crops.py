@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from googlenet_jax.data.images import MAX_PIXELS, BadImageError
 from googlenet_jax.preprocess import Preprocess
 
 CROPS = (1, 10, 144)
@@ -49,6 +50,8 @@ def _scale(image: np.ndarray, short: int, square: bool) -> np.ndarray:
     height, width = image.shape[:2]
     factor = short / min(height, width)
     shape = (short, short) if square else (round(width * factor), round(height * factor))
+    if shape[0] * shape[1] > MAX_PIXELS:
+        raise BadImageError(f"an image of {width}x{height} pixels is too elongated to be scaled to {short} px")
     return np.asarray(Image.fromarray(image).resize(shape, Image.Resampling.BILINEAR))
 
 

@@ -9,6 +9,12 @@ class UserError(Exception):
     """Something a user can mend: its message is one line that names the thing and the way out."""
 
 
+def shown(text: str, most: int = 80) -> str:
+    """A text from a file as a message may show it: what does not print is replaced, what is too long is cut."""
+    cut = text if len(text) <= most else f"{text[: most - 3]}..."
+    return "".join(character if character.isprintable() else "?" for character in cut)
+
+
 def run_command(command: Callable[[], int | None], debug: bool = False) -> int:
     """Runs a command; a mistake of the user's becomes one line on standard error.
 

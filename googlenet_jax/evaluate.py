@@ -18,7 +18,7 @@ from googlenet_jax.data.sources import BadImageLog, open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.metrics import Metrics, cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
-from googlenet_jax.net import Net, load
+from googlenet_jax.net import UNUSED, Net, load
 from googlenet_jax.parallel import AXIS, parallel, replicate, split_batch
 from googlenet_jax.preprocess import Preprocess
 
@@ -167,9 +167,7 @@ def evaluate_checkpoints(
     if dataset is not None:
         config.dataset.name = dataset
     source = open_source(config.dataset, config.seed)[1]
-    if len(source.labels) != len(nets[0].labels):
-        given, known = len(source.labels), len(nets[0].labels)
-        raise UserError(f"{config.dataset.name} has {given} classes, {paths[0]} tells {known} apart")
+    _check_classes(source.labels, nets[0].labels, config.dataset.name, paths[0])
 
     devices = jax.devices()
     members = [Member(net.model, _resized(net, resize)) for net in nets]
@@ -190,6 +188,15 @@ def evaluate_checkpoints(
         "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
         "per_class": per_class,
     }
+
+
+def _check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: Path) -> None:
+    """A label is an index: the images' classes must be the network's, as far as can be told from their names."""
+    named = [label for label in known if not label.startswith(UNUSED)]
+    if len(given) not in (len(known), len(named)):
+        raise UserError(f"{dataset} has {len(given)} classes, {path} tells {len(named)} apart")
+    if list(given) != named and sorted(given) == sorted(named):
+        raise UserError(f"{dataset} has the classes of {path} in another order: {given[0]} first, not {named[0]}")
 
 
 def _resized(net: Net, resize: str | None) -> Preprocess:

@@ -18,6 +18,8 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.preprocess import Preprocess
 
+UNUSED = "unused "  # begins the names of outputs beyond the dataset's classes
+
 
 class Prediction(NamedTuple):
     """One image's most likely classes, the likeliest first.

@@ -6,7 +6,7 @@ PATH (default: data/imagenet) holds {train,val}/<class>/*, or the images with tr
 
 Images are made 256 px square, cropped to 224 at random and mirrored; nothing else. The rate falls with the square root;
 biases learn at twice the rate and do not decay. Caffe multiplies the rate into the momentum buffer, here it is applied
-after it; at a rate that changes by 4e-7 of itself a step that is the same.
+after it, which differs as little as the rate does within some ten steps.
 
 Reported by its source (models/bvlc_googlenet/readme.md): 68.7 % top-1, 88.9 % top-5, central crop; 1,689 ms a step of
 batch 128 on a K40 with cuDNN. Not measured here.

@@ -1,4 +1,4 @@
-"""DeepSparkHub's training of torchvision's GoogLeNet: 90 epochs, 512 images a GPU, float16.
+"""DeepSparkHub's training of torchvision's GoogLeNet: 90 epochs, 512 images a GPU, float16 (--amp).
 
     python launch.py --config configs/recipes/deepspark.py:PATH --workdir runs/deepspark
 

@@ -79,7 +79,7 @@ def train_batches(
     order = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat()
     shares = order.random_map(load).batch(share, batch_fn=_stack)
     mine = shares.slice(slice(first * processes + jax.process_index(), None, processes))
-    return iter(mine.to_iter_dataset(_read_options(config, share)))
+    return iter(mine.to_iter_dataset(_read_options(config, 3 * size**2 * share)))
 
 
 def eval_batches(
@@ -102,6 +102,8 @@ def eval_batches(
       An iterator over this process's share of ceil(len(source) / batch_size) batches.
     """
     size = config.dataset.image_size
+    blank = crop(np.zeros((size, size, 3), np.uint8))
+    image_bytes = sum(array.nbytes for array in jax.tree.leaves(blank))
 
     def load(index: int) -> Batch:
         if index < len(source):
@@ -110,21 +112,21 @@ def eval_batches(
                 return Batch(crop(image), np.int32(label), np.float32(1))
             except BadImageError as error:
                 bad_images.report(error)
-        return Batch(crop(np.zeros((size, size, 3), np.uint8)), np.int32(0), np.float32(0))
+        return Batch(blank, np.int32(0), np.float32(0))
 
     processes = jax.process_count()
     share = batch_size // processes
     padded = -(-len(source) // batch_size) * batch_size
     shares = grain.MapDataset.range(padded).map(load).batch(share, batch_fn=_stack)
-    return iter(shares.slice(slice(jax.process_index(), None, processes)).to_iter_dataset(_read_options(config, share)))
+    mine = shares.slice(slice(jax.process_index(), None, processes))
+    return iter(mine.to_iter_dataset(_read_options(config, image_bytes * share)))
 
 
 def _stack(rows: Any) -> Batch:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
 
-def _read_options(config: ml_collections.ConfigDict, share: int) -> grain.ReadOptions:
+def _read_options(config: ml_collections.ConfigDict, batch_bytes: int) -> grain.ReadOptions:
     # Grain's element here is a batch: as many in flight as threads keep all busy, within a bound on their memory.
-    batch_bytes = 3 * share * config.dataset.image_size**2
     threads = min(config.dataset.num_threads or cpu_cores(), max(_MOST_BYTES_IN_FLIGHT // batch_bytes, 2))
     return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)

@@ -1,5 +1,6 @@
 """Weights as torchvision's and Caffe's own files; the reverse of `googlenet_jax.importers`."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from googlenet_jax.importers.caffe import write_caffemodel
 from googlenet_jax.importers.convert import unconvert
 from googlenet_jax.importers.names import NAMINGS, Naming
 from googlenet_jax.importers.torch import write_pth
+from googlenet_jax.models.variants import PRESETS
 from googlenet_jax.net import Net
 
 SUFFIXES = {"torchvision": ".pth", "caffe": ".caffemodel"}
@@ -29,10 +31,12 @@ def export_weights(net: Net, system: str, output: Path) -> list[str]:
       UserError: if the network is of another family, or the file exists or cannot be written.
     """
     naming = next(naming for naming in NAMINGS if naming.system == system)
-    if net.model.variant.name != naming.variant:
+    theirs, ours = PRESETS[naming.variant], net.model.variant
+    if theirs != dataclasses.replace(ours, dropout=theirs.dropout, aux_dropout=theirs.aux_dropout):
+        stem = " with another stem" if theirs.name == ours.name else ""
         raise UserError(
-            f"--format {system} holds networks of the variant {naming.variant!r}; this one is "
-            f"{net.model.variant.name!r}, whose layers compute something else"
+            f"--format {system} holds networks of the variant {naming.variant!r}; this one is {ours.name!r}{stem}, "
+            "whose layers compute something else"
         )
     if output.exists():
         raise UserError(f"--output {output} exists already: choose another name, or remove it")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from googlenet_jax.importers import protobuf
-from googlenet_jax.importers.protobuf import Value
+from googlenet_jax.importers.protobuf import Messages, Value
 
 # Of NetParameter: number of the repeated layer field -> numbers of its name and its blobs.
 _LAYERS = {2: (4, 6), 100: (1, 7)}
@@ -29,16 +29,17 @@ def read_caffemodel(data: memoryview) -> dict[str, np.ndarray]:
       ValueError: if the bytes are no NetParameter.
     """
     tensors: dict[str, np.ndarray] = {}
-    for number, _, value in protobuf.fields(data):
+    messages = Messages()
+    for number, _, value in messages.fields(data):
         if number not in _LAYERS:
             continue
         name_number, blob_number = _LAYERS[number]
         name, blobs = "", []
-        for inner, _, part in protobuf.fields(protobuf.message(value)):
+        for inner, _, part in messages.fields(protobuf.message(value)):
             if inner == name_number:
                 name = protobuf.text(part)
             elif inner == blob_number:
-                blobs.append(_blob(part))
+                blobs.append(_blob(part, messages))
         if len(blobs) > len(_BLOB_NAMES):
             raise ValueError(f"layer {name!r} has {len(blobs)} blobs, not a weight and a bias")
         tensors |= {f"{name}_{kind}": blob for kind, blob in zip(_BLOB_NAMES, blobs, strict=False)}
@@ -50,17 +51,19 @@ def read_caffemodel_h5(path: Path) -> dict[str, np.ndarray]:
     import pyfive
 
     tensors: dict[str, np.ndarray] = {}
+    left = path.stat().st_size
 
     def visit(name: str, item: object) -> None:
         if isinstance(item, pyfive.Dataset):
             layer, _, blob = name.rpartition("/")
             if blob not in ("0", "1"):
                 raise ValueError(f"data/{name} is not a weight (0) or a bias (1)")
-            if item.dtype not in (np.float32, np.float64) or math.prod(item.shape) * item.dtype.itemsize > size:
-                raise ValueError(f"data/{name} claims more values than the file holds, or is not of floats")
+            nonlocal left
+            left -= math.prod(item.shape) * item.dtype.itemsize
+            if item.dtype not in (np.float32, np.float64) or item.chunks is not None or left < 0:
+                raise ValueError(f"data/{name} is not of plain floats, or claims more than the file holds")
             tensors[f"{layer}_{_BLOB_NAMES[int(blob)]}"] = np.asarray(item[...])
 
-    size = path.stat().st_size
     with pyfive.File(str(path)) as file:
         if "data" not in file:
             raise ValueError("an HDF5 file without the group 'data' that Caffe writes")
@@ -89,19 +92,19 @@ def write_caffemodel(name: str, layers: dict[str, tuple[str, list[np.ndarray]]])
     return b"".join(parts)
 
 
-def _blob(value: Value) -> np.ndarray:
+def _blob(value: Value, messages: Messages) -> np.ndarray:
     """A BlobProto; legacy shapes (num, channels, height, width) lose their leading ones, as blob.cpp reads them."""
     legacy: dict[int, int] = {}
     shape: list[int] = []
     data: dict[int, list[np.ndarray]] = {5: [], 8: []}
-    for number, wire, part in protobuf.fields(protobuf.message(value)):
+    for number, wire, part in messages.fields(protobuf.message(value)):
         if number in (1, 2, 3, 4) and isinstance(part, int):
             legacy[number] = part
         elif number in data:
             data[number].append(protobuf.floats(wire, part, "<f4" if number == 5 else "<f8"))
         elif number == 7:
-            for inner, inner_wire, dims in protobuf.fields(protobuf.message(part)):
-                shape += protobuf.integers(inner_wire, dims) if inner == 1 else []
+            for inner, inner_wire, dims in messages.fields(protobuf.message(part)):
+                shape = protobuf.dimensions(inner_wire, dims, shape) if inner == 1 else shape
     values = np.concatenate(data[8] or data[5] or [np.zeros(0, np.float32)])
     if legacy:
         shape = [legacy.get(number, 1) for number in (1, 2, 3, 4)]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, shown
 from googlenet_jax.importers.names import LAYOUTS, NAMINGS, Entry, Naming, entries
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.models.variants import Variant
@@ -56,7 +56,7 @@ def identify(tensors: Mapping[str, np.ndarray], system: str | None = None) -> Na
 
     best = max(known, key=share)
     if share(best) < 0.5:
-        names = ", ".join(list(tensors)[:3])
+        names = ", ".join(map(shown, list(tensors)[:3]))
         whose = f"{system}'s GoogLeNet" if system else "any GoogLeNet that is known here"
         raise UserError(f"its {len(tensors)} tensors ({names}, ...) are not those of {whose}")
     return best
@@ -97,7 +97,7 @@ def convert(tensors: Mapping[str, np.ndarray], variant: Variant, naming: Naming)
         if array.ndim == len(shape) and layout.read(array).shape == shape and array.dtype.kind == "f":
             _put(variables, entry.path, np.ascontiguousarray(layout.read(array), np.float32))
         else:
-            stored = layout.write(np.empty(shape, np.int8)).shape
+            stored = layout.write(np.broadcast_to(np.int8(0), shape)).shape
             wrong.append(f"{entry.name} is {array.dtype} {array.shape}, not float {stored}")
     _refuse("of another shape", wrong)
     return Converted(naming, variables, num_classes, has_aux, wanted, left_out)
@@ -153,4 +153,4 @@ def _refuse(what: str, names: list[str]) -> None:
     if names:
         more = f", and {len(names) - 3} more" if len(names) > 3 else ""
         verb = "tensor is" if len(names) == 1 else "tensors are"
-        raise UserError(f"{len(names)} {verb} {what}: {', '.join(names[:3])}{more}")
+        raise UserError(f"{len(names)} {verb} {what}: {', '.join(map(shown, names[:3]))}{more}")

@@ -8,11 +8,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from googlenet_jax.errors import UserError
-from googlenet_jax.importers import caffe, mindspore, pickled, protobuf, torch
-
-# The largest known file, with optimizer state in float64, would take a quarter of this.
-LIMIT = 512 << 20
+from googlenet_jax.errors import UserError, shown
+from googlenet_jax.importers import LIMIT, caffe, mindspore, pickled, protobuf, torch
 
 
 def read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
@@ -36,7 +33,9 @@ def read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         kind, reader = _recognise(file, path)
         try:
             tensors = reader(file)
-        except (ValueError, MemoryError, RecursionError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # a damaged file fails in any way there is
             raise UserError(f"{path}: it looks like {kind}, but cannot be read: {_brief(error)}") from error
     if not tensors:
         raise UserError(f"{path}: it looks like {kind}, but holds no arrays")
@@ -50,7 +49,7 @@ def _recognise(file: BinaryIO, path: Path) -> tuple[str, Callable[[BinaryIO], di
         return "a torch file", lambda f: torch.read_pth(f, LIMIT)
     file.seek(0)
     if head[:2] == b"\x1f\x8b":
-        return "a .tar.gz archive", lambda f: pickled.read_archive(f, LIMIT)
+        return "a .tar.gz archive", pickled.read_archive
     if head[:8] == b"\x89HDF\r\n\x1a\n":
         return "Caffe's HDF5", lambda _: _hdf5(path)
     if head[0] == 0x80 and head[1] <= 5:
@@ -99,10 +98,8 @@ def _hdf5(path: Path) -> dict[str, np.ndarray]:
         return caffe.read_caffemodel_h5(path)
     except ModuleNotFoundError:
         raise UserError(f"{path}: HDF5 files are read with pyfive: pip install 'googlenet-jax[hdf5]'") from None
-    except Exception as error:  # a damaged file fails in pyfive in any way there is
-        raise ValueError(_brief(error)) from error
 
 
 def _brief(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return shown(lines[0], 200) if lines else type(error).__name__

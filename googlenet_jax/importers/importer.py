@@ -14,10 +14,8 @@ from googlenet_jax.importers.convert import Converted, convert, identify, withou
 from googlenet_jax.importers.labels import read_labels
 from googlenet_jax.importers.names import NAMINGS
 from googlenet_jax.importers.published import PUBLISHED, fetch, find_published
-from googlenet_jax.models.variants import HALF_RANGE, Normalization, get_variant
-
-# SINGA's serve.py subtracts other means than Caffe's training did.
-_SINGA = Normalization("bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
+from googlenet_jax.models.inputs import NORMALIZATIONS, Normalization
+from googlenet_jax.models.variants import get_variant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +46,7 @@ def import_checkpoint(
     variant: str | None = None,
     labels: str | None = None,
     num_classes: int | None = None,
-    transform_input: bool = False,
+    normalization: str | None = None,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Imported:
     """Imports a file, or one of the published networks by name.
@@ -60,7 +58,7 @@ def import_checkpoint(
       variant: the family; None: the system's.
       labels: as for `read_labels`.
       num_classes: how many classes there must be; None: any number.
-      transform_input: the network was trained on pixels scaled to -1..1, as torchvision's published one.
+      normalization: a key of `NORMALIZATIONS`, where the network was trained on other input than its system's usual.
       progress: told of a download, in bytes.
 
     Returns:
@@ -89,12 +87,11 @@ def import_checkpoint(
         raise UserError(f"{path}: it has {converted.num_classes} classes, not --num_classes {num_classes}")
 
     published = find_published(path)
-    normalization = None
-    if transform_input or (published and PUBLISHED[published].half_range):
-        normalization = HALF_RANGE
-    elif naming.system == "singa":
-        normalization = _SINGA
-    config = _config(family.name, converted, normalization)
+    if normalization is None and published and PUBLISHED[published].half_range:
+        normalization = "half_range"
+    elif normalization is None and naming.system == "singa":
+        normalization = "singa"
+    config = _config(family.name, converted, NORMALIZATIONS[normalization] if normalization else None)
     preprocess = make_preprocess(config).to_dict()
     names = read_labels(labels, converted.num_classes)
     origin = {"file": path.name, "system": naming.system, "published": published}
@@ -117,4 +114,6 @@ def _config(variant: str, converted: Converted, normalization: Normalization | N
         config.dataset.channel_order, config.dataset.mean, config.dataset.std = normalization
     if variant == "paper":
         config.eval.resize = "square"
+    if normalization == NORMALIZATIONS["cifar10"]:
+        config.eval.crop_fraction = 1.0  # whole images, enlarged
     return config

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from googlenet_jax.importers import protobuf
+from googlenet_jax.importers.protobuf import Messages
 
 _DTYPES = {"Float64": "<f8", "Float32": "<f4", "Float16": "<f2", "Int64": "<i8", "Int32": "<i4", "Bool": "|b1"}
 
@@ -27,17 +28,19 @@ def read_ckpt(data: memoryview) -> dict[str, np.ndarray]:
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, str] = {}
     contents: dict[str, list[memoryview]] = {}
-    for number, _, value in protobuf.fields(data):
+    messages = Messages()
+    for number, _, value in messages.fields(data):
         if number != 1:
             raise ValueError(f"field {number} in a checkpoint that has only values")
-        parts = {inner: part for inner, _, part in protobuf.fields(protobuf.message(value))}
+        parts = {inner: part for inner, _, part in messages.fields(protobuf.message(value))}
         if 1 not in parts or 2 not in parts:
             raise ValueError("a value without a name or a tensor")
-        name, dims = protobuf.text(parts[1]), []
+        name = protobuf.text(parts[1])
+        dims: list[int] = []
         kind, content = "", memoryview(b"")
-        for inner, wire, part in protobuf.fields(protobuf.message(parts[2])):
+        for inner, wire, part in messages.fields(protobuf.message(parts[2])):
             if inner == 1:
-                dims += protobuf.integers(wire, part)
+                dims = protobuf.dimensions(wire, part, dims)
             elif inner == 2:
                 kind = protobuf.text(part)
             elif inner == 3:

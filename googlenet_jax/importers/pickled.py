@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from googlenet_jax.importers import pickles
+from googlenet_jax.importers import LIMIT, pickles
 
 
 def read_arrays(stream: BinaryIO) -> dict[str, np.ndarray]:
@@ -23,7 +23,7 @@ def read_arrays(stream: BinaryIO) -> dict[str, np.ndarray]:
     Raises:
       ValueError: if it is something else.
     """
-    content = pickles.decode(stream)
+    content = pickles.decode(stream, LIMIT)
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {type(content).__name__}, not a dictionary of arrays")
     arrays = {}
@@ -34,7 +34,7 @@ def read_arrays(stream: BinaryIO) -> dict[str, np.ndarray]:
     return arrays
 
 
-def read_archive(stream: BinaryIO, limit: int) -> dict[str, np.ndarray]:
+def read_archive(stream: BinaryIO, limit: int = LIMIT) -> dict[str, np.ndarray]:
     """As `read_arrays`, of the one .pickle in a .tar.gz.
 
     Args:
@@ -51,6 +51,8 @@ def read_archive(stream: BinaryIO, limit: int) -> dict[str, np.ndarray]:
         with tarfile.open(fileobj=_Bounded(gzip.GzipFile(fileobj=stream), limit), mode="r|") as archive:
             for member in archive:
                 if member.isreg() and member.name.endswith((".pickle", ".pkl")):
+                    if member.issparse() or member.size > limit:  # holes take memory but no bytes of the file
+                        raise ValueError(f"{member.name} would take {member.size >> 20} MiB")
                     file = archive.extractfile(member)
                     assert file is not None  # it is regular
                     return read_arrays(io.BytesIO(file.read()))

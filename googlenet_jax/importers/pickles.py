@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 _MAX_INSTRUCTIONS = 1_000_000
+_MAX_DIMENSIONS = 16
 _INSTRUCTIONS = {instruction.code: instruction for instruction in pickletools.opcodes}
 _DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 _TORCH_DTYPES = {
@@ -76,8 +77,7 @@ class Tensor:
     def from_bytes(self, data: memoryview) -> np.ndarray:
         """The tensor as a contiguous array, from the storage's bytes."""
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        numbers = (self.offset, *self.shape, *self.strides)
-        if min(numbers) < 0 or len(data) != self.storage.count * np.dtype(self.storage.dtype).itemsize:
+        if len(data) != self.storage.count * np.dtype(self.storage.dtype).itemsize:
             raise ValueError(f"tensor of shape {self.shape} does not fit its storage")
         if 0 in self.shape:
             return np.zeros(self.shape, self.storage.dtype)
@@ -89,11 +89,12 @@ class Tensor:
         return np.lib.stride_tricks.as_strided(values, self.shape, strides, writeable=False).copy()
 
 
-def decode(stream: BinaryIO) -> Any:
+def decode(stream: BinaryIO, limit: int) -> Any:
     """Decodes one pickle and stops behind it.
 
     Args:
       stream: a seekable binary stream at the start of a pickle, of any protocol, also Python 2's.
+      limit: bytes that what it makes of its own bytes may take.
 
     Returns:
       None, bool, int, float, str, bytes, list, tuple, dict (keys str or int), numpy arrays, and `Tensor`, `Storage`,
@@ -102,12 +103,12 @@ def decode(stream: BinaryIO) -> Any:
     Raises:
       ValueError: for anything else; the message names the refused function or instruction.
     """
-    return decode_with_storages(stream)[0]
+    return decode_with_storages(stream, limit)[0]
 
 
-def decode_with_storages(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
+def decode_with_storages(stream: BinaryIO, limit: int) -> tuple[Any, dict[str, Storage]]:
     """As `decode`, with the torch storages that the pickle refers to, by key."""
-    machine = _Machine(stream)
+    machine = _Machine(stream, limit)
     try:
         return _finished(machine.run()), machine.storages
     except (IndexError, TypeError, AttributeError, KeyError, UnicodeError, OverflowError) as error:
@@ -115,8 +116,9 @@ def decode_with_storages(stream: BinaryIO) -> tuple[Any, dict[str, Storage]]:
 
 
 class _Machine:
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: BinaryIO, limit: int):
         self.stream = stream
+        self.left = limit
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -146,7 +148,11 @@ class _Machine:
                 stack.append(None)
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(name == "NEWTRUE")
-            case "INT" | "BININT" | "BININT1" | "BININT2" | "LONG" | "LONG1" | "LONG4" | "FLOAT" | "BINFLOAT":
+            case "INT" | "BININT" | "BININT1" | "BININT2" | "LONG" | "LONG1" | "LONG4":
+                if abs(argument) >= 1 << 80:  # torch's magic number has 77 bits
+                    raise ValueError("an integer of more than 80 bits")
+                stack.append(argument)
+            case "FLOAT" | "BINFLOAT":
                 stack.append(argument)
             case "STRING" | "BINSTRING" | "SHORT_BINSTRING":
                 stack.append(argument)
@@ -195,13 +201,13 @@ class _Machine:
                 stack.append(Global(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
                 qualified, module = stack.pop(), stack.pop()
-                stack.append(Global(str(module), str(qualified)))
+                stack.append(Global(_as_text(module), _as_text(qualified)))
             case "REDUCE" | "NEWOBJ":
                 arguments, function = stack.pop(), stack.pop()
-                stack.append(_call(function, arguments))
+                stack.append(self.call(function, arguments))
             case "BUILD":
                 state = stack.pop()
-                _build(stack[-1], state)
+                self.build(stack[-1], state)
             case "BINPERSID":
                 storage = _storage(stack.pop())
                 self.storages[storage.key] = storage
@@ -227,6 +233,67 @@ class _Machine:
             raise ValueError("a pickle that makes no sense (items for no dictionary)")
         target.update(_checked_items(zip(items[::2], items[1::2], strict=True)))
 
+    def call(self, function: Any, arguments: Any) -> Any:
+        """What REDUCE stands for, for the functions known here."""
+        if not isinstance(function, Global) or not isinstance(arguments, tuple):
+            raise ValueError("a call of no function")
+        match str(function).replace("numpy._core.", "numpy.core."):
+            case "numpy.core.multiarray._reconstruct":
+                return _Array()
+            case "numpy.dtype":
+                return _Dtype(_as_text(arguments[0]))
+            case "numpy.core.multiarray.scalar":
+                return np.frombuffer(self.as_bytes(arguments[1]), _dtype(arguments[0]), 1).reshape(())
+            case "_codecs.encode":
+                return self.as_bytes(_as_text(arguments[0]))
+            case "collections.OrderedDict":
+                items = arguments[0] if arguments else []
+                self.spend(64 * len(items))
+                return _checked_items(items)
+            case "torch._utils._rebuild_tensor_v2":
+                storage, offset, shape, strides = arguments[:4]
+                if not isinstance(storage, Storage) or len(shape) != len(strides):
+                    raise ValueError("a tensor without storage")
+                return Tensor(storage, _sizes((offset,))[0], _sizes(shape), _sizes(strides))
+            case "torch._utils._rebuild_parameter":
+                return arguments[0]
+            case "argparse.Namespace":
+                return {}
+            case name:
+                raise ValueError(f"it asks for {name}, which is refused: only arrays and plain values are read")
+
+    def build(self, target: Any, state: Any) -> None:
+        """What BUILD stands for: sets the state of what a call has made, which the memo may also refer to."""
+        if isinstance(target, _Dtype):
+            if target.name[:1] not in "<>|=" and state[1] in ("<", ">", "|", "="):
+                target.name = state[1] + target.name
+        elif isinstance(target, _Array):
+            _, shape, dtype, in_columns, data = state
+            values = np.frombuffer(self.as_bytes(data), _dtype(dtype))
+            shape = _sizes(shape)
+            if math.prod(shape) != values.size:
+                raise ValueError(f"an array of shape {shape} with {values.size} values")
+            target.values = values.reshape(shape, order="F" if in_columns else "C")
+        elif isinstance(target, dict):
+            if not target:  # a namespace; what an ordered dictionary has beside its items is of no use here
+                self.spend(64 * len(state))
+                target.update(_checked_items(state.items()))
+        else:
+            raise ValueError(f"a state for {type(target).__name__} is refused")
+
+    def as_bytes(self, data: Any) -> bytes:
+        """Bytes, or Python 2's string as bytes, which is a copy."""
+        if isinstance(data, bytes):
+            return data
+        self.spend(len(_as_text(data)))
+        return data.encode("latin1")
+
+    def spend(self, size: int) -> None:
+        """Takes note of memory that the file's own bytes do not pay for."""
+        self.left -= size
+        if self.left < 0:
+            raise ValueError("it would take more memory than a GoogLeNet")
+
 
 def _quoted(line: bytes) -> str:
     text = line.strip()
@@ -235,58 +302,11 @@ def _quoted(line: bytes) -> str:
     return codecs.escape_decode(text[1:-1])[0].decode("latin1")
 
 
-def _call(function: Any, arguments: Any) -> Any:
-    """What REDUCE stands for, for the functions known here."""
-    if not isinstance(function, Global) or not isinstance(arguments, tuple):
-        raise ValueError("a call of no function")
-    match str(function).replace("numpy._core.", "numpy.core."):
-        case "numpy.core.multiarray._reconstruct":
-            return _Array()
-        case "numpy.dtype":
-            return _Dtype(_as_text(arguments[0]))
-        case "numpy.core.multiarray.scalar":
-            return np.frombuffer(_as_bytes(arguments[1]), _dtype(arguments[0]), 1).reshape(())
-        case "_codecs.encode":
-            return _as_text(arguments[0]).encode("latin1")
-        case "collections.OrderedDict":
-            return _checked_items(arguments[0]) if arguments else {}
-        case "torch._utils._rebuild_tensor_v2":
-            storage, offset, shape, strides = arguments[:4]
-            if not isinstance(storage, Storage) or len(shape) != len(strides):
-                raise ValueError("a tensor without storage")
-            return Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
-        case "torch._utils._rebuild_parameter":
-            return arguments[0]
-        case "argparse.Namespace":
-            return {}
-        case name:
-            raise ValueError(f"it asks for {name}, which is refused: only arrays and plain values are read")
-
-
-def _build(target: Any, state: Any) -> None:
-    """What BUILD stands for: sets the state of what a call has made, which the memo may also refer to."""
-    if isinstance(target, _Dtype):
-        if target.name[:1] not in "<>|=":
-            target.name = _as_text(state[1]) + target.name
-    elif isinstance(target, _Array):
-        _, shape, dtype, in_columns, data = state
-        values = np.frombuffer(_as_bytes(data), _dtype(dtype))
-        shape = tuple(map(int, shape))
-        if math.prod(shape) != values.size or min(shape, default=0) < 0:
-            raise ValueError(f"an array of shape {shape} with {values.size} values")
-        target.values = values.reshape(shape, order="F" if in_columns else "C")
-    elif isinstance(target, dict):
-        if not target:  # a namespace; what an ordered dictionary has beside its items is of no use here
-            target.update(_checked_items(state.items()))
-    else:
-        raise ValueError(f"a state for {type(target).__name__} is refused")
-
-
 def _checked_items(items: Any) -> dict[Any, Any]:
     """A dictionary with keys whose hash costs nothing."""
     result = {}
     for key, value in items:
-        if not isinstance(key, str | int):
+        if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 1 << 32)):
             raise ValueError(f"a dictionary key of type {type(key).__name__} is refused")
         result[key] = value
     return result
@@ -318,13 +338,18 @@ def _as_text(value: Any) -> str:
     return value
 
 
-def _as_bytes(data: Any) -> bytes:
-    return data.encode("latin1") if isinstance(data, str) else bytes(memoryview(data))
-
-
 def _storage(reference: Any) -> Storage:
-    kind, storage, key, _, count = reference[:5]
-    if kind != "storage" or not isinstance(storage, Global) or storage.name not in _TORCH_DTYPES:
+    _, storage, key, _, count = reference[:5]
+    if not isinstance(storage, Global) or storage.name not in _TORCH_DTYPES:
         name = storage if isinstance(storage, Global) else type(storage).__name__
         raise ValueError(f"a tensor storage of kind {name} is refused")
-    return Storage(str(key), _TORCH_DTYPES[storage.name], int(count))
+    return Storage(_as_text(key), _TORCH_DTYPES[storage.name], _sizes((count,))[0])
+
+
+def _sizes(values: Any) -> tuple[int, ...]:
+    """Whole numbers that could be a shape."""
+    if not isinstance(values, tuple | list) or len(values) > _MAX_DIMENSIONS:
+        raise ValueError("a shape that makes no sense")
+    if not all(isinstance(value, int) and 0 <= value < 1 << 40 for value in values):
+        raise ValueError("a shape that makes no sense")
+    return tuple(values)

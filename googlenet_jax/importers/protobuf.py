@@ -10,6 +10,22 @@ import numpy as np
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Value = int | memoryview
+_MAX_DIMENSIONS = 16
+
+
+class Messages:
+    """Reads the messages of one file, which may have so many fields in all, nested ones counted."""
+
+    def __init__(self, most: int = 100_000):
+        self.left = most
+
+    def fields(self, data: memoryview) -> Iterator[tuple[int, int, Value]]:
+        """As the function `fields`; raises ValueError also when there are too many."""
+        for field in fields(data):
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError("more fields than a GoogLeNet has")
+            yield field
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int, Value]]:
@@ -45,14 +61,22 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, Value]]:
         yield number, wire, value
 
 
-def integers(wire: int, value: Value) -> list[int]:
-    """One occurrence of a repeated integer field, packed or not."""
+def dimensions(wire: int, value: Value, known: list[int]) -> list[int]:
+    """A shape's dimensions so far, with one more occurrence of their field, packed or not."""
+    dims = known + _integers(wire, value)
+    if len(dims) > _MAX_DIMENSIONS:
+        raise ValueError(f"a shape of more than {_MAX_DIMENSIONS} dimensions")
+    return dims
+
+
+def _integers(wire: int, value: Value) -> list[int]:
     if isinstance(value, int):
         return [value]
     if wire != BYTES:
         raise ValueError("an integer field of the wrong wire type")
-    at, numbers = 0, []
-    while at < len(value):
+    at = 0
+    numbers: list[int] = []
+    while at < len(value) and len(numbers) <= _MAX_DIMENSIONS:
         number, at = _varint(value, at)
         numbers.append(number)
     return numbers

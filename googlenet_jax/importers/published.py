@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.importers.files import LIMIT
+from googlenet_jax.importers import LIMIT
 
 _CACHE = Path("~/.cache/googlenet_jax/published")
 _CHUNK = 1 << 20
@@ -98,7 +99,7 @@ def fetch(name: str, progress: Callable[[int, int | None], None]) -> Path:
         if not _verified(partial, published):
             raise UserError(f"{name}: the bytes at {published.url} are not those that were published; nothing imported")
         partial.rename(target)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(f"{name}: it cannot be downloaded here ({reason}); {by_hand}") from None
     finally:

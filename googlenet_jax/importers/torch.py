@@ -74,7 +74,7 @@ def _read_zip(stream: BinaryIO, limit: int) -> tuple[Any, Any]:
     root = pickled[0].filename.removesuffix("data.pkl")
     if f"{root}byteorder" in archive.namelist() and _member(archive, f"{root}byteorder", 16) != b"little":
         raise ValueError("its numbers are big-endian")
-    content = pickles.decode(io.BytesIO(_member(archive, pickled[0].filename, _MAX_PICKLE)))
+    content = pickles.decode(io.BytesIO(_member(archive, pickled[0].filename, _MAX_PICKLE)), _MAX_PICKLE)
 
     def storages(storage: Storage) -> memoryview:
         return memoryview(_member(archive, f"{root}data/{storage.key}", limit))
@@ -104,21 +104,29 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 def _read_legacy(stream: BinaryIO, limit: int) -> tuple[Any, Any]:
     stream.seek(0)
-    if pickles.decode(stream) != _LEGACY_MAGIC:
+    if pickles.decode(stream, _MAX_PICKLE) != _LEGACY_MAGIC:
         raise ValueError("neither a zip archive nor torch's older format")
-    pickles.decode(stream)  # the protocol's version
-    pickles.decode(stream)  # the writer's byte order and integer sizes
-    content, seen = pickles.decode_with_storages(stream)
-    keys = pickles.decode(stream)
+    pickles.decode(stream, _MAX_PICKLE)  # the protocol's version
+    pickles.decode(stream, _MAX_PICKLE)  # the writer's byte order and integer sizes
+    content, seen = pickles.decode_with_storages(stream, _MAX_PICKLE)
+    keys = pickles.decode(stream, _MAX_PICKLE)
     data: dict[str, memoryview] = {}
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError("a list of storages that makes no sense")
     for key in keys:
         (count,) = struct.unpack("<q", stream.read(8))
-        storage = seen.get(str(key))
+        storage = seen.get(key)
         size = count * np.dtype(storage.dtype).itemsize if storage else -1
         if storage is None or count != storage.count or not 0 <= size <= limit:
-            raise ValueError(f"storage {str(key)[:40]} is not what the pickle says")
-        data[str(key)] = memoryview(stream.read(size))
-    return content, lambda storage: data[storage.key]
+            raise ValueError(f"storage {key} is not what the pickle says")
+        data[key] = memoryview(stream.read(size))
+
+    def storages(storage: Storage) -> memoryview:
+        if storage.key not in data:
+            raise ValueError(f"storage {storage.key} is missing")
+        return data[storage.key]
+
+    return content, storages
 
 
 def _pickle_state_dict(tensors: dict[str, np.ndarray]) -> bytes:

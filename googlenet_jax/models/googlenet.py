@@ -97,5 +97,5 @@ class GoogLeNet(nn.Module):
         x = inception(x, "5b")
         x = x.mean((1, 2))
         x = Dropout(v.dropout, v.dropout_scales, self.axis_name)(x, train)
-        logits = nn.Dense(self.num_classes, kernel_init=v.dense_init, name="classifier")(x)
+        logits = nn.Dense(self.num_classes, kernel_init=v.dense_init, bias_init=v.dense_bias_init, name="classifier")(x)
         return (logits, aux1, aux2) if with_aux else logits

@@ -82,7 +82,7 @@ class AuxiliaryHead(nn.Module):
         x = self.unit(x.shape[-1], 128, relu=v.aux_relu[0], name="conv")(x, train)
         # Hidden weights are ordered by channel, row, column, as in every published checkpoint.
         x = x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
-        x = nn.Dense(1024, dtype=self.dtype, kernel_init=v.dense_init, bias_init=v.hidden_bias_init, name="fc")(x)
+        x = nn.Dense(1024, dtype=self.dtype, kernel_init=v.hidden_init, bias_init=v.hidden_bias_init, name="fc")(x)
         x = nn.relu(x) if self.hidden_relu else x
         x = Dropout(v.aux_dropout, v.dropout_scales, self.axis_name)(x, train)
-        return nn.Dense(self.num_classes, kernel_init=v.dense_init, name="classifier")(x)
+        return nn.Dense(self.num_classes, kernel_init=v.dense_init, bias_init=v.dense_bias_init, name="classifier")(x)

@@ -6,28 +6,13 @@ collected in `Variant`. `PRESETS` holds the ones that this project knows, `get_v
 
 import dataclasses
 import difflib
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
-from flax.linen.initializers import Initializer, constant, truncated_normal, variance_scaling, zeros
+import jax
+import jax.numpy as jnp
+from flax.linen.initializers import Initializer, constant, normal, truncated_normal, variance_scaling, zeros
 
-
-class Normalization(NamedTuple):
-    """What becomes of pixels before the network sees them.
-
-    Attributes:
-      channel_order: "rgb" or "bgr".
-      mean, std: subtracted from and divided into 0..255 pixels, in that order.
-    """
-
-    channel_order: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-
-# The statistics of ImageNet's pixels that torch, MindSpore and Paddle use.
-IMAGENET = Normalization("rgb", (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255))
-# Pixels in -1..1, as TensorFlow's networks have them; torchvision's transform_input comes to the same.
-HALF_RANGE = Normalization("rgb", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
+from googlenet_jax.models.inputs import CAFFE, IMAGENET, Normalization
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +40,9 @@ class Variant:
       bn_epsilon: added to the variance; bn_momentum: weight of the old running statistic.
       bn_unbiased_variance: the running variance takes the batch's unbiased variance (torch, MindSpore).
       normalization: of the input.
-      conv_init, conv_bias_init, dense_init, hidden_bias_init: initialisers of convolutions' kernels and biases, of
-        dense kernels, and of the auxiliary heads' hidden biases; a classifier's bias starts at zero.
+      conv_init, conv_bias_init: initialisers of convolutions' kernels and biases.
+      dense_init, dense_bias_init: of classifiers.
+      hidden_init, hidden_bias_init: of the auxiliary heads' hidden layers.
     """
 
     name: str
@@ -81,7 +67,18 @@ class Variant:
     conv_init: Initializer = variance_scaling(2.0, "fan_in", "truncated_normal")
     conv_bias_init: Initializer = zeros
     dense_init: Initializer = variance_scaling(1.0, "fan_in", "truncated_normal")
+    dense_bias_init: Initializer = zeros
+    hidden_init: Initializer = variance_scaling(1.0, "fan_in", "truncated_normal")
     hidden_bias_init: Initializer = zeros
+
+
+def _uniform(bound: float) -> Initializer:
+    """U(-bound, bound)."""
+
+    def init(key: Any, shape: Any, dtype: Any = jnp.float32, **_: Any) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
 
 
 _XAVIER_CAFFE = variance_scaling(1.0, "fan_in", "uniform")
@@ -93,10 +90,11 @@ PRESETS = {
         name="paper",
         norm="lrn",
         conv_bias=True,
-        normalization=Normalization("bgr", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0)),
+        normalization=CAFFE,
         conv_init=_XAVIER_CAFFE,
         conv_bias_init=constant(0.2),
         dense_init=_XAVIER_CAFFE,
+        hidden_init=_XAVIER_CAFFE,
         hidden_bias_init=constant(0.2),
     ),
     # The paper's topology with a true 5x5, and batch norm (arXiv 1502.03167) in place of LRN and biases.
@@ -109,8 +107,11 @@ PRESETS = {
         window_5x5=3,
         aux_pool="adaptive",
         dropout=0.2,
-        conv_init=truncated_normal(0.01),
-        dense_init=truncated_normal(0.01),
+        conv_init=normal(0.01),  # cut off at 200 deviations
+        dense_init=normal(0.01),
+        dense_bias_init=_uniform(1024**-0.5),
+        hidden_init=normal(0.01),
+        hidden_bias_init=_uniform(2048**-0.5),
     ),
     "mindcv": Variant(
         name="mindcv",
@@ -122,6 +123,7 @@ PRESETS = {
         dropout=0.2,
         conv_init=variance_scaling(2.0, "fan_in", "normal"),
         dense_init=_UNIFORM_DENSE,
+        hidden_init=_UNIFORM_DENSE,
     ),
     "mindspore": Variant(
         name="mindspore",
@@ -135,6 +137,7 @@ PRESETS = {
         dropout=0.0,
         conv_init=truncated_normal(0.02),
         dense_init=truncated_normal(0.02),
+        dense_bias_init=truncated_normal(0.02),
     ),
     "paddleclas": Variant(
         name="paddleclas",
@@ -146,6 +149,7 @@ PRESETS = {
         dropout_scales="inference",
         conv_init=variance_scaling(2.0, "fan_in", "normal"),
         dense_init=_XAVIER_CAFFE,
+        hidden_init=_uniform((3 / 2048) ** 0.5),  # though its fan-in is 1152
     ),
 }
 

@@ -4,8 +4,8 @@ import logging
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
-import numpy as np
 
 from googlenet_jax import checkpoint
 from googlenet_jax.config import from_json
@@ -14,6 +14,29 @@ from googlenet_jax.preprocess import Preprocess
 from googlenet_jax.train.state import TrainState
 
 log = logging.getLogger(__name__)
+_INPUT = ("channel_order", "mean", "std")
+
+
+def with_its_input(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """The configuration with the input normalisation of `init_from`, where it says none itself.
+
+    Args:
+      config: the whole configuration.
+
+    Returns:
+      A copy, or the configuration itself if there is nothing to add.
+
+    Raises:
+      UserError: if there is no checkpoint at `init_from`.
+    """
+    unset = [name for name in _INPUT if config.dataset[name] is None]
+    if config.init_from is None or not unset:
+        return config
+    theirs = Preprocess.from_dict(checkpoint.read(config.init_from)[0]["preprocess"])
+    config = config.copy_and_resolve_references()
+    for name in unset:
+        config.dataset[name] = getattr(theirs, name)
+    return config
 
 
 def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess: Preprocess) -> TrainState:
@@ -41,13 +64,10 @@ def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess:
             f"set config.model.variant={family}"
         )
     theirs = Preprocess.from_dict(meta["preprocess"])
-    for name in ("channel_order", "mean", "std"):
+    for name in _INPUT:
         want, have = getattr(theirs, name), getattr(preprocess, name)
-        if not (want == have if name == "channel_order" else np.allclose(want, have)):
-            raise UserError(
-                f"config.init_from={path} was trained with {name} {want}, this training has {have}: "
-                f"set config.dataset.{name}={want!r}"
-            )
+        if want != have:
+            raise UserError(f"config.init_from={path} was trained with {name} {want}, config.dataset.{name} is {have}")
     found = {_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(variables)}
     anew = []
 
@@ -68,7 +88,8 @@ def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess:
         path,
         f"; made anew: {', '.join(anew)}" if anew else "",
     )
-    return state.replace(variables=taken, ema=None if state.ema is None else taken)
+    # A copy: the train step may overwrite both.
+    return state.replace(variables=taken, ema=None if state.ema is None else jax.tree.map(jnp.copy, taken))
 
 
 def _name(path: Any) -> str:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 
 from googlenet_jax.checkpoint import Checkpoints
@@ -17,8 +16,9 @@ from googlenet_jax.data.sources import BadImageLog, open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate import Evaluator, Member, eval_batch_size, windows_of
 from googlenet_jax.metrics import Metrics
+from googlenet_jax.net import UNUSED
 from googlenet_jax.rundir import RunDirectory
-from googlenet_jax.train.fine_tune import initialize
+from googlenet_jax.train.fine_tune import initialize, with_its_input
 from googlenet_jax.train.setup import Training, build_training
 from googlenet_jax.train.signals import StopSignals
 from googlenet_jax.train.state import TrainState
@@ -40,6 +40,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
       UserError: for anything in the configuration, data or machine that a user can mend.
     """
     validate(config)
+    config = with_its_input(config)
     train_source, val_source = open_source(config.dataset, config.seed)
     training = build_training(config, len(train_source), len(train_source.labels))
     epoch = training.steps_per_epoch
@@ -113,7 +114,7 @@ def _labels(config: ml_collections.ConfigDict, labels: list[str]) -> list[str]:
     outputs = config.model.num_classes or len(labels)
     if outputs < len(labels):
         raise UserError(f"config.model.num_classes={outputs} is less than the dataset's {len(labels)} classes")
-    return [*labels, *(f"unused {i}" for i in range(len(labels), outputs))]
+    return [*labels, *(f"{UNUSED}{i}" for i in range(len(labels), outputs))]
 
 
 def _restore_or_create(

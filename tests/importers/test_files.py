@@ -32,7 +32,7 @@ PADDLE = peers.tensors("paddleclas")
 
 def singa_archive(payload):
     target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+    with tarfile.open(fileobj=target, mode="w:gz", compresslevel=1) as archive:
         info = tarfile.TarInfo("bvlc_googlenet.pickle")
         info.size = len(payload)
         archive.addfile(info, io.BytesIO(payload))
@@ -118,7 +118,7 @@ def test_preprocessing_comes_from_the_system(tmp_path):
     import_checkpoint(str(tmp_path / "x.pickle"), tmp_path / "singa")
     assert gn.load(tmp_path / "singa").preprocess.mean == (103.939, 116.779, 123.68)
     (tmp_path / "x.pth").write_bytes(FILES["zip.pth"][1]())
-    import_checkpoint(str(tmp_path / "x.pth"), tmp_path / "torch", transform_input=True)
+    import_checkpoint(str(tmp_path / "x.pth"), tmp_path / "torch", normalization="half_range")
     net = gn.load(tmp_path / "torch")
     pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -162,6 +162,26 @@ def zip_bomb():
     return target.getvalue()
 
 
+def tar_of(name, size, kind=tarfile.REGTYPE):
+    """One member of zeros."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    target = io.BytesIO()
+    with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1) as stream:
+        stream.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(0, size, 1 << 20):
+            stream.write(b"\0" * min(size, 1 << 20))
+        stream.write(b"\0" * 1024)
+    return target.getvalue()
+
+
+def shared_strings():
+    """One megabyte of text that a thousand arrays are made of, each a copy."""
+    text = b"X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20) + b"q\x01"
+    encode = b"c_codecs\nencode\nh\x01X\x06\x00\x00\x00latin1\x86R0"
+    return b"\x80\x02}" + text + encode * 1000 + b"0."
+
+
 def length_of_two_gigabytes():
     return b"\x0a\x04name" + b"\xa2\x06" + b"\xff\xff\xff\xff\x07" + b"short"
 
@@ -174,9 +194,18 @@ HOSTILE = {
     "payload.pickle": (lambda: pickle.dumps({"conv1/7x7_s2_weight": Payload()}), "print, which is refused"),
     "payload.pth": (lambda: writers.pth({"conv1.conv.weight": Payload()}), "print, which is refused"),
     "bomb.pth": (zip_bomb, "would take 64 MiB"),
-    "bomb.tar.gz": (lambda: gzip.compress(b"\0" * (600 << 20), 1), "archive"),
+    "bomb.tar.gz": (lambda: tar_of("x.txt", 600 << 20), "unpacks to more"),
+    "large.tar.gz": (lambda: tar_of("x.pickle", 600 << 20), "x.pickle would take 600 MiB"),
+    "sparse.tar.gz": (lambda: tar_of("x.pickle", 1, tarfile.GNUTYPE_SPARSE), "x.pickle would take"),
+    "shared.pth": (lambda: writers.pth({"a": np.zeros(4, np.float32)}).replace(b"K\x04", b"J\xff\xff\xff\xff"), "read"),
+    "keys.pth": (
+        lambda: writers.pth({"a": np.zeros(4, np.float32)}, legacy=True).replace(b"]", b")"),
+        "cannot be read",
+    ),
     "length.caffemodel": (length_of_two_gigabytes, "2147483647 bytes"),
     "memo.pickle": (lambda: b"\x80\x02}" + b"r" + struct.pack("<I", 2**32 - 1) + b"." + b"\0" * 9, "no arrays"),
+    "budget.pickle": (shared_strings, "more memory"),
+    "fields.caffemodel": (lambda: b"\xa2\x06\x80\x9a\x0c" + b"\x2a\x00" * 100_000, "more fields"),
     "long.pickle": (lambda: b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b"." * 9, "cannot be read"),
     "shape.pickle": (lambda: pickle.dumps(MAIN, 2).replace(b"K@K\x03K\x07K\x07", b"K@K\x03K\x07K\x08"), "values"),
     "truncated.caffemodel": (lambda: writers.caffemodel(MAIN)[:1_000_000], "bytes where only"),
