@@ -15,7 +15,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The recipe; takes no argument."""
     config = default_config()
     config.batch_size = 64
-    config.num_epochs = 14.0
+    config.num_epochs = 16.0
     config.log_every_epochs = 0.5
     config.dataset.name = "digits"
     config.dataset.image_size = 32
@@ -29,5 +29,5 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config.loss.label_smoothing = 0.1
     config.schedule.name = "cosine"
     config.eval.crop_fraction = 1.0
-    config.eval.every_epochs = 3.5
+    config.eval.every_epochs = 4.0
     return config
