@@ -132,6 +132,12 @@ def test_export_and_import_give_the_same_bytes(system, suffix, tmp_path):
     (tmp_path / name).write_bytes(FILES[name][1]())
     import_checkpoint(str(tmp_path / name), tmp_path / "net")
     export_weights(gn.load(tmp_path / "net"), system, tmp_path / f"back{suffix}")
+    if system == "caffe":  # read by protobuf itself
+        layers = writers.Net.FromString((tmp_path / "back.caffemodel").read_bytes()).layer
+        blob = next(layer for layer in layers if layer.name == "conv2/3x3").blobs[0]
+        kernel = np.array(blob.data, np.float32).reshape(blob.shape.dim)
+        np.testing.assert_array_equal(kernel, peers.tensors("caffe")["conv2/3x3_weight"])
+        assert {layer.type for layer in layers} == {"Convolution", "InnerProduct"}
     _, back = files.read(tmp_path / f"back{suffix}")
     for key, array in peers.tensors(system).items():
         assert back[key].shape == array.shape

@@ -64,12 +64,12 @@ def _messages():
     return [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"peers.{name}")) for name in names]
 
 
-_Net, _Checkpoint = _messages()
+Net, _Checkpoint = _messages()
 
 
 def caffemodel(tensors, form="new", double=False):
     """Form "new", or "v1" with its 4-D shapes; layers without blobs among the others."""
-    net = _Net(name="GoogleNet")
+    net = Net(name="GoogleNet")
     for layer, group in itertools.groupby(tensors.items(), lambda item: item[0].rpartition("_")[0]):
         added = (net.layer if form == "new" else net.layers).add(name=layer)
         for _, array in group:
