@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,14 @@ def show_log() -> None:
     root.addHandler(_ConsoleHandler())
     root.setLevel(logging.INFO)
     root.propagate = False
+    # What Orbax raises of a full disk it also logs with a traceback, and writes that end later find nobody waiting.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    sys.unraisablehook = _show_unraisable
+
+
+def _show_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 class TrainingDisplay:
