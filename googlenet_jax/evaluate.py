@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jax import lax
 
 from googlenet_jax.crops import windows
 from googlenet_jax.data.loader import Batch, eval_batches
@@ -19,7 +18,7 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.metrics import Metrics, cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.net import UNUSED, Net, load
-from googlenet_jax.parallel import AXIS, parallel, replicate, split_batch
+from googlenet_jax.parallel import parallel, replicate, split_batch, sum_over_devices
 from googlenet_jax.preprocess import Preprocess
 
 Advance = Callable[[int], object]
@@ -87,11 +86,12 @@ class Evaluator:
             logits = jax.nn.logsumexp(means, 0) - jnp.log(len(means))
             metrics = measure(logits, labels, cross_entropy(logits, labels), weights)
             classes = jax.nn.one_hot(labels, self.num_classes) * weights[:, None]
-            right = logits.argmax(-1) == labels
-            seen, right = lax.psum((classes.sum(0), (classes * right[:, None]).sum(0)), AXIS)
-            return Tally(tally.metrics.merge(metrics), tally.seen + seen, tally.right + right)
+            right = (logits.argmax(-1) == labels)[:, None]
+            seen, right = tally.seen + classes.sum(0), tally.right + (classes * right).sum(0)
+            return Tally(tally.metrics.merge(metrics), seen, right)
 
-        self.step: Callable[..., Tally] = parallel(step, devices, replicated=2, split=3)
+        # Each device keeps its own tally: nothing is exchanged before the end.
+        self.step: Callable[..., Tally] = parallel(step, devices, replicated=1, split=4, split_result=True)
 
     def run(
         self, variables: Sequence[Any], batches: Iterable[Batch], advance: Advance = lambda images: None
@@ -106,12 +106,14 @@ class Evaluator:
         Returns:
           An `Evaluation`.
         """
-        tally = replicate(Tally.empty(self.num_classes), self.devices)
+        local = sum(device.process_index == jax.process_index() for device in self.devices)
+        tally = jax.tree.map(lambda leaf: jnp.stack([leaf] * local), Tally.empty(self.num_classes))
         for batch in batches:
             tally = self.step(tuple(variables), tally, *split_batch(batch, self.devices))
             advance(int(np.sum(batch.weights)))
-        values = {name: float(value) for name, value in tally.metrics.compute().items()}
-        return Evaluation(values, np.asarray(tally.seen), np.asarray(tally.right))
+        whole = sum_over_devices(tally)
+        values = {name: float(value) for name, value in whole.metrics.compute().items()}
+        return Evaluation(values, whole.seen, whole.right)
 
 
 def windows_of(preprocesses: Sequence[Preprocess], crops: int = 1) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:

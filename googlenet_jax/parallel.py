@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from googlenet_jax.errors import UserError
@@ -54,12 +55,18 @@ def _is_worthwhile(batch_size: int, devices: int, parts: int) -> bool:
 
 
 def parallel(
-    step: Callable[..., Any], devices: Sequence[jax.Device], replicated: int, split: int, donate: int = 0
+    step: Callable[..., Any],
+    devices: Sequence[jax.Device],
+    replicated: int,
+    split: int,
+    donate: int = 0,
+    split_result: bool = False,
 ) -> Callable[..., Any]:
     """Runs one step on all devices: its first arguments are the same everywhere, the others are split.
 
     Args:
-      step: uses the axis `AXIS` for what it exchanges; all that it returns must be the same on every device.
+      step: uses the axis `AXIS` for what it exchanges; what it returns must be the same on every device, unless
+        `split_result` stacks what each device has.
       devices: from `select_devices`.
       replicated: how many leading arguments are broadcast.
       split: how many arguments follow, shaped by `split_batch`.
@@ -70,7 +77,9 @@ def parallel(
     """
     axes = (None,) * replicated + (0,) * split
     donated = tuple(range(donate))
-    return jax.pmap(step, AXIS, in_axes=axes, out_axes=None, devices=devices, donate_argnums=donated)
+    return jax.pmap(
+        step, AXIS, in_axes=axes, out_axes=0 if split_result else None, devices=devices, donate_argnums=donated
+    )
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
@@ -87,3 +96,11 @@ def split_batch(batch: Any, devices: Sequence[jax.Device]) -> Any:
 def to_host(tree: Any) -> Any:
     """A copy of a replicated tree as numpy arrays that no later step overwrites."""
     return jax.tree.map(lambda a: np.array(a, copy=True), tree)
+
+
+def sum_over_devices(tree: Any) -> Any:
+    """The sum of what each device has, of all processes, from arrays (local devices, ...) to numpy arrays (...)."""
+    mine = jax.tree.map(lambda a: np.asarray(a).sum(0), tree)
+    if jax.process_count() == 1:
+        return mine
+    return jax.tree.map(lambda a: np.asarray(a).sum(0), multihost_utils.process_allgather(mine))

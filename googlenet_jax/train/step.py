@@ -105,6 +105,6 @@ def make_train_step(
         state = TrainState(state.step + 1, variables, opt_state, state.loss_scale.update(finite), ema)
         losses = cross_entropy(logits, labels, config.loss.label_smoothing)
         weights = jnp.broadcast_to(finite, labels.shape).astype(jnp.float32)
-        return state, metrics.merge(measure(logits, labels, losses, weights))
+        return state, metrics.merge(lax.psum(measure(logits, labels, losses, weights), AXIS))
 
     return step
