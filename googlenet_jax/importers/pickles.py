@@ -7,12 +7,13 @@ Instructions: the standard library's `pickletools`.
 """
 
 import codecs
-import dataclasses
 import math
 import pickletools
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from googlenet_jax.importers.pickle_values import Array, Dtype, Global, Storage, Tensor
 
 _MAX_INSTRUCTIONS = 1_000_000
 _MAX_DIMENSIONS = 16
@@ -29,64 +30,6 @@ _TORCH_DTYPES = {
     "ByteStorage": "<u1",
     "BoolStorage": "|b1",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Global:
-    """A name that a pickle refers to, never looked up."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclasses.dataclass
-class _Dtype:
-    """A numpy dtype under construction, such as "<f4"."""
-
-    name: str
-
-
-@dataclasses.dataclass
-class _Array:
-    """A numpy array under construction; None until its state is set."""
-
-    values: np.ndarray | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Storage:
-    """A torch storage: its bytes lie elsewhere, under `key`; `count` values of `dtype`."""
-
-    key: str
-    dtype: str
-    count: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """A torch tensor: a view of a storage; offset and strides in values."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def from_bytes(self, data: memoryview) -> np.ndarray:
-        """The tensor as a contiguous array, from the storage's bytes."""
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        if len(data) != self.storage.count * np.dtype(self.storage.dtype).itemsize:
-            raise ValueError(f"tensor of shape {self.shape} does not fit its storage")
-        if 0 in self.shape:
-            return np.zeros(self.shape, self.storage.dtype)
-        # Strides of zero would let a few bytes stand for any amount of memory.
-        if last >= self.storage.count or math.prod(self.shape) > self.storage.count:
-            raise ValueError(f"tensor of shape {self.shape} does not fit its storage")
-        values = np.frombuffer(data, self.storage.dtype)[self.offset :]
-        strides = tuple(s * values.itemsize for s in self.strides)
-        return np.lib.stride_tricks.as_strided(values, self.shape, strides, writeable=False).copy()
 
 
 def decode(stream: BinaryIO, limit: int) -> Any:
@@ -239,9 +182,9 @@ class _Machine:
             raise ValueError("a call of no function")
         match str(function).replace("numpy._core.", "numpy.core."):
             case "numpy.core.multiarray._reconstruct":
-                return _Array()
+                return Array()
             case "numpy.dtype":
-                return _Dtype(_as_text(arguments[0]))
+                return Dtype(_as_text(arguments[0]))
             case "numpy.core.multiarray.scalar":
                 return np.frombuffer(self.as_bytes(arguments[1]), _dtype(arguments[0]), 1).reshape(())
             case "_codecs.encode":
@@ -264,10 +207,10 @@ class _Machine:
 
     def build(self, target: Any, state: Any) -> None:
         """What BUILD stands for: sets the state of what a call has made, which the memo may also refer to."""
-        if isinstance(target, _Dtype):
+        if isinstance(target, Dtype):
             if target.name[:1] not in "<>|=" and state[1] in ("<", ">", "|", "="):
                 target.name = state[1] + target.name
-        elif isinstance(target, _Array):
+        elif isinstance(target, Array):
             _, shape, dtype, in_columns, data = state
             values = np.frombuffer(self.as_bytes(data), _dtype(dtype))
             shape = _sizes(shape)
@@ -314,7 +257,7 @@ def _checked_items(items: Any) -> dict[Any, Any]:
 
 def _finished(value: Any) -> Any:
     """The value with finished arrays, also within its dictionaries."""
-    if isinstance(value, _Array):
+    if isinstance(value, Array):
         if value.values is None:
             raise ValueError("an array without values")
         return value.values
@@ -326,7 +269,7 @@ def _finished(value: Any) -> Any:
 
 
 def _dtype(built: Any) -> np.dtype:
-    name = built.name if isinstance(built, _Dtype) else ""
+    name = built.name if isinstance(built, Dtype) else ""
     if name.lstrip("<>|=") not in _DTYPES:
         raise ValueError(f"an array of type {name!r} is refused")
     return np.dtype(name)
