@@ -21,7 +21,7 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate import evaluate_checkpoints
 from googlenet_jax.metrics import measure
 from googlenet_jax.models.variants import PRESETS
-from googlenet_jax.train.fine_tune import initialize
+from googlenet_jax.train.fine_tune import initialize, with_its_input
 from googlenet_jax.train.setup import build_training
 
 
@@ -125,11 +125,17 @@ def test_fine_tuning_takes_what_fits(run, caplog):
     assert not any(leaf.any() for leaf in jax.tree.leaves(tuned.opt_state))
 
 
+def test_fine_tuning_takes_the_input_normalisation(run):
+    config = with_its_input(small_config(init_from=str(run), dataset__std=(1.0, 1.0, 1.0)))
+    assert config.dataset.mean == gn.load(run).preprocess.mean
+    assert config.dataset.std == (1.0, 1.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"model__variant": "paper"}, "set config.model.variant=batchnorm"),
-        ({"dataset__mean": (1.0, 2.0, 3.0)}, "set config.dataset.mean="),
+        ({"dataset__mean": (1.0, 2.0, 3.0)}, "leave config.dataset.mean unset"),
         ({"init_from": "nowhere"}, "no checkpoint there"),
     ],
 )

@@ -67,7 +67,9 @@ def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess:
     for name in _INPUT:
         want, have = getattr(theirs, name), getattr(preprocess, name)
         if want != have:
-            raise UserError(f"config.init_from={path} was trained with {name} {want}, config.dataset.{name} is {have}")
+            raise UserError(
+                f"config.init_from={path} was trained with {name} {want}, not {have}: leave config.dataset.{name} unset"
+            )
     found = {_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(variables)}
     anew = []
 
