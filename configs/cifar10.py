@@ -7,8 +7,8 @@
 PATH (default: data/cifar10) holds {train,test}/<class>/*.
 
 Expected: the model zoo of MindSpore reports 93.4 % for its GoogLeNet at 224 px after 125 epochs. Not measured here for
-lack of a GPU: neither the accuracy nor the time. The second command, one epoch on 2 CPU cores: 32.3 % top-1, 86.1 % top-5
-after 2 min 39 s, 360 images/s (seed 0, n = 1).
+lack of a GPU: neither the accuracy nor the time. The second command, one epoch on 2 CPU cores: 32.3 % top-1, 86.1 %
+top-5 after 2 min 39 s, 360 images/s (seed 0, n = 1).
 """
 
 import ml_collections
