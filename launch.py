@@ -17,7 +17,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from googlenet_jax import config_from_json, runtime
+from googlenet_jax import config_from_json, runtime, storage
 from googlenet_jax.config import FIELDS, nearest_field
 from googlenet_jax.errors import UserError, run_command
 
@@ -41,7 +41,7 @@ def main() -> int:
 
         if workdir is None:
             raise UserError("--mode evaluate needs --workdir, the run to evaluate")
-        show_evaluation([Path(workdir)])
+        show_evaluation([workdir])
     else:
         from googlenet_jax.train.loop import train_and_evaluate
 
@@ -57,7 +57,9 @@ def _define_flags() -> None:
         str(_DEFAULT_CONFIG),
         "a recipe, or a run's config.json; --config.group.field=value after it changes a field",
     )
-    flags.DEFINE_string("workdir", None, "run directory; default: runs/<config name>/<start time>")
+    flags.DEFINE_string(
+        "workdir", None, "run directory, or its URL in a bucket; default: runs/<config name>/<start time>"
+    )
     flags.DEFINE_enum("mode", "train", ["train", "evaluate"], "train, or evaluate the run in --workdir")
     flags.DEFINE_bool("debug", False, "show tracebacks of mistakes in flags, configuration, data and files")
 
@@ -67,7 +69,7 @@ def _parse_flags() -> None:
     argv = [part for arg in sys.argv for part in (arg.split("=", 1) if re.match(r"--?config=", arg) else [arg])]
     given = next((i + 1 for i, arg in enumerate(argv) if arg in ("--config", "-config")), None)
     workdir = re.search(r"--?workdir[=\0]([^\0]+)", "\0".join(argv))
-    if given is None and workdir and (stored := Path(workdir[1]) / "config.json").is_file():
+    if given is None and workdir and (stored := storage.local_file(f"{workdir[1]}/config.json")):
         argv[1:1], given = ["--config", str(stored)], 2  # a run is resumed with its own configuration
     if given is not None and given < len(argv):
         path = argv[given].split(":", 1)[0]

@@ -31,8 +31,9 @@ def main() -> None:
     import jax
     import numpy as np
 
+    from googlenet_jax.data.bad_images import BadImageLog
     from googlenet_jax.data.loader import eval_batches
-    from googlenet_jax.data.sources import BadImageLog, open_source
+    from googlenet_jax.data.sources import open_source
     from googlenet_jax.evaluate import Evaluator, Member, eval_batch_size, windows_of
     from googlenet_jax.net import load
     from googlenet_jax.parallel import replicate, split_batch

@@ -23,6 +23,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
+from googlenet_jax import storage
 from googlenet_jax.errors import UserError
 from googlenet_jax.parallel import to_host
 
@@ -138,34 +139,31 @@ def write(directory: Path, variables: Any, meta: dict[str, Any]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def find(path: epath.PathLike) -> list[epath.Path]:
+def find(path: epath.PathLike) -> list[str]:
     """The checkpoints that a path stands for, the most wanted first.
 
     Args:
       path: a checkpoint, or a run, or its directory of checkpoints: then the best by validation top-1 comes first,
-        the newest if none was evaluated.
+        the newest if none was evaluated. Also a URL of one in a bucket.
 
     Returns:
-      Directories of checkpoints, at least one.
+      Directories of checkpoints, or their URLs; at least one.
 
     Raises:
-      UserError: if there is none.
+      UserError: if there is none, or the bucket cannot be read.
     """
-    path = epath.Path(path).expanduser()
-    if (path / "meta").is_dir():
-        return [path]
-    root = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-    steps = [entry for entry in root.iterdir() if entry.name.isdecimal()] if root.is_dir() else []
-    if not steps:
+    metrics = storage.checkpoints(str(path)) if storage.is_url(path) else _checkpoints_in(Path(path).expanduser())
+    if not metrics:
         raise UserError(f"{path}: no checkpoint there; give a run directory or one of its checkpoints/<step>")
-    return sorted(steps, key=lambda step: (_stored_top1(step), int(step.name)), reverse=True)
+    # Their paths differ in the step alone: the longer number is the greater.
+    return sorted(metrics, key=lambda place: (_stored_top1(metrics[place]), len(place), place), reverse=True)
 
 
 def read(path: epath.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads what prediction needs of a checkpoint; a run's damaged ones are passed over with a warning.
 
     Args:
-      path: as for `find`; also in a bucket (`gs://`), where etils can read it.
+      path: as for `find`.
 
     Returns:
       (meta, variables): JSON values, and the averaged variables if there are any, else the trained ones, as numpy.
@@ -174,28 +172,47 @@ def read(path: epath.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
       UserError: if there is no checkpoint, or none that can be read.
     """
     reasons = []
-    for directory in find(path):
-        item = "ema" if (directory / "ema").is_dir() else "variables"
+    for place in find(path):
+        meta_directory, variables_directory = _directories(place)
         try:
-            meta = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore((directory / "meta").resolve())
-            variables = ocp.StandardCheckpointer().restore((directory / item).resolve())
+            meta = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore(meta_directory)
+            variables = ocp.StandardCheckpointer().restore(variables_directory)
         except Exception as error:  # as above
-            reasons.append(f"{directory}: the checkpoint is damaged, or not of this project ({_first_line(error)})")
+            reasons.append(f"{place}: the checkpoint is damaged, or not of this project ({_first_line(error)})")
             continue
         for reason in reasons:
-            log.warning("%s; taking %s", reason, directory)
+            log.warning("%s; taking %s", reason, place)
         return meta, jax.tree.map(np.asarray, variables)
     raise UserError(reasons[0])
+
+
+def _checkpoints_in(path: Path) -> dict[str, bytes]:
+    """As `storage.checkpoints`, of a directory."""
+    if (path / "meta").is_dir():
+        return {str(path): b""}
+    root = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    steps = [entry for entry in root.iterdir() if entry.name.isdecimal()] if root.is_dir() else []
+    files = {step: step / "metrics" / "metrics" for step in steps}
+    return {str(step): file.read_bytes() if file.is_file() else b"" for step, file in files.items()}
+
+
+def _directories(place: str) -> tuple[Path, Path]:
+    """Those on this machine of a checkpoint's `meta` and of the variables to predict with."""
+    if storage.is_url(place):
+        item = "ema" if storage.exists(f"{place}/ema") else "variables"
+        return storage.fetch(f"{place}/meta"), storage.fetch(f"{place}/{item}")
+    directory = Path(place).resolve()
+    return directory / "meta", directory / ("ema" if (directory / "ema").is_dir() else "variables")
 
 
 def _top1(metrics: dict[str, float]) -> float:
     return metrics["top1"]
 
 
-def _stored_top1(step: epath.Path) -> float:
+def _stored_top1(metrics: bytes) -> float:
     try:
-        return float(json.loads((step / "metrics" / "metrics").read_text())["top1"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return float(json.loads(metrics)["top1"])
+    except (ValueError, KeyError, TypeError):
         return -1.0
 
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from googlenet_jax import cli_prepare, runtime
 from googlenet_jax import cli_transfer as transfer
-from googlenet_jax import runtime
 from googlenet_jax.errors import UserError, run_command
 
 _MOST_CLASSES = 20
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{where}; given several times, an ensemble: softmaxes are averaged",
     )
     evaluate.add_argument(
-        "--dataset", metavar="NAME", help="digits, synthetic or folder:PATH (default: what it was trained on)"
+        "--dataset", metavar="NAME", help="a config.dataset.name such as folder:PATH (default: what it was trained on)"
     )
     evaluate.add_argument(
         "--crops",
@@ -72,11 +72,10 @@ def _parser() -> argparse.ArgumentParser:
         "(default: what the network came with)",
     )
     evaluate.set_defaults(
-        run=lambda flags: show_evaluation(
-            [Path(path) for path in flags.checkpoint], flags.dataset, flags.crops, flags.resize, flags.json
-        )
+        run=lambda flags: show_evaluation(flags.checkpoint, flags.dataset, flags.crops, flags.resize, flags.json)
     )
     transfer.add_commands(commands, [common], checkpoint)
+    cli_prepare.add_command(commands, [common])
 
     summary = commands.add_parser(
         "summary", parents=[common, json_flag], help="the network as a table like the paper's Table 1"
@@ -112,7 +111,7 @@ def _predict(flags: argparse.Namespace) -> None:
 
 
 def show_evaluation(
-    checkpoints: list[Path],
+    checkpoints: list[str],
     dataset: str | None = None,
     crops: int = 1,
     resize: str | None = None,

@@ -46,7 +46,7 @@ FIELDS: dict[str, Field] = {
     "dataset.name": Field(
         "digits",
         "where images come from; none: imported networks have no data of their own",
-        "digits, synthetic, folder:PATH, or none",
+        "digits, synthetic, folder:PATH, records:PATH, cifar:PATH, tfds:NAME, or none",
         lambda v: is_dataset(v),
     ),
     "dataset.image_size": number(32, "side of the square that is cropped from an image, pixels", 8, 4096),
@@ -59,8 +59,24 @@ FIELDS: dict[str, Field] = {
     "dataset.synthetic_images": number(1024, "training images of the synthetic dataset", 1),
     "dataset.synthetic_classes": number(10, "classes of the synthetic dataset", 1),
     "dataset.num_threads": number(None, "threads that decode images; none: one per core", 1, kind=int),
+    "dataset.num_workers": number(
+        0, "processes that decode images, each with num_threads; 0: threads of this process, enough for a GPU or two"
+    ),
+    "dataset.cache": one_of(
+        "none",
+        "decode all images once and keep them, as squares, on every device or in the host's memory; then the device "
+        "cuts random and resized crops out of those squares",
+        "none",
+        "host",
+        "device",
+    ),
     "dataset.bad_images": one_of(
-        "skip", "an unreadable image is skipped, counted and named once, or stops the run", "skip", "error"
+        "mend",
+        "mend: unusual images are put right, unreadable ones are skipped, both are named once; skip: both are skipped; "
+        "error: either stops the run",
+        "mend",
+        "skip",
+        "error",
     ),
     "augment.crop": one_of(
         "none",
@@ -77,6 +93,7 @@ FIELDS: dict[str, Field] = {
     "augment.sampling": one_of(
         "torchvision", "whose way of drawing a resized crop's area and aspect", "torchvision", "paddleclas"
     ),
+    "augment.antialias": Field(True, "shrink a resized crop as Pillow and torchvision do; off is faster"),
     "augment.interpolation": one_of(
         "bilinear", "how a resized crop is resized; random: one of four, as in the paper", "bilinear", "random"
     ),
@@ -85,6 +102,19 @@ FIELDS: dict[str, Field] = {
     "augment.contrast": number(0.0, "as brightness", 0, 1),
     "augment.saturation": number(0.0, "as brightness", 0, 1),
     "augment.hue": number(0.0, "hues turn by up to this share of the colour circle, either way", 0, 0.5),
+    "augment.policy": one_of(
+        "none", "trivial: one random operation an image, of any strength (arXiv 2103.10158)", "none", "trivial"
+    ),
+    "augment.cutout": number(
+        0, "side of a square set to the mean colour, pixels of the network's input (arXiv 1708.04552); 0: off", 0, 4096
+    ),
+    "augment.erasing": number(0.0, "probability that a rectangle is set to the mean colour (arXiv 1708.04896)", 0, 1),
+    "augment.mixup": number(
+        0.0, "alpha of the Beta distribution by which neighbours in a batch are mixed (arXiv 1710.09412); 0: off"
+    ),
+    "augment.cutmix": number(
+        0.0, "as mixup, for pasting a part of a neighbour (arXiv 1905.04899); with mixup, a pair does one of the two"
+    ),
     "optimizer.name": one_of("sgd", "update rule", "sgd", "rmsprop", "adamw"),
     "optimizer.learning_rate": number(0.1, "base learning rate, for the whole batch"),
     "optimizer.momentum": number(0.9, "momentum of sgd and rmsprop", 0, 1),

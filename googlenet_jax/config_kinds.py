@@ -73,4 +73,5 @@ def is_factor(item: Any) -> bool:
 
 def is_dataset(name: str) -> bool:
     """Whether it names a source of images."""
-    return name in ("digits", "synthetic", "none") or (name.startswith("folder:") and len(name) > len("folder:"))
+    kind, _, place = name.partition(":")
+    return name in ("digits", "synthetic", "none") or (kind in ("folder", "records", "cifar", "tfds") and bool(place))

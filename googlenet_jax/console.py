@@ -68,6 +68,7 @@ class TrainingDisplay:
             disable=not console.is_terminal,
         )
         self.training = self.progress.add_task("training", total=total, completed=start, note="")
+        self.caching = self.progress.add_task("decoding", total=None, note="", visible=False)
         self.evaluating = self.progress.add_task("evaluating", total=val_images, note="", visible=False)
 
     def __enter__(self) -> "TrainingDisplay":
@@ -94,6 +95,10 @@ class TrainingDisplay:
         )
         if self.start < self.total:
             self.progress.update(self.training, note="compiling, up to a minute the first time")
+
+    def cached(self, done: int, total: int) -> None:
+        """So many of the training images are decoded."""
+        self.progress.update(self.caching, completed=done, total=total, visible=done < total)
 
     def stepped(self, step: int) -> None:
         """A step went to the devices."""

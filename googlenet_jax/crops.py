@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from googlenet_jax.data.images import MAX_PIXELS, BadImageError
+from googlenet_jax.data.images import MAX_PIXELS, BadImageError, Picture
 from googlenet_jax.preprocess import Preprocess
 
 CROPS = (1, 10, 144)
@@ -17,11 +17,11 @@ SCALES = (256, 288, 320, 352)  # short sides, for a network at 224 px
 _BASE = 224
 
 
-def windows(image: np.ndarray, crops: int, preprocess: Preprocess) -> np.ndarray:
+def windows(picture: Picture, crops: int, preprocess: Preprocess) -> np.ndarray:
     """The windows of one image.
 
     Args:
-      image: (h, w, 3) uint8 array.
+      picture: of any size.
       crops: 1: the usual central crop. 10: the corners and the centre of the image at short side 256 (or made 256
         square, if `preprocess.resize` says so), and their mirror images. 144: at each of four scales, of the left,
         central and right square (top, central and bottom of an upright image), the corners, the centre and the whole
@@ -33,7 +33,8 @@ def windows(image: np.ndarray, crops: int, preprocess: Preprocess) -> np.ndarray
     """
     size = preprocess.image_size
     if crops == 1:
-        return preprocess.crop(image)[None]
+        return preprocess.crop(picture)[None]
+    image = picture.pixels()
     if crops == 10:
         scaled = _scale(image, round(SCALES[0] * size / _BASE), preprocess.resize == "square")
         return np.stack(_five(scaled, size))

@@ -12,8 +12,10 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.crops import windows
-from googlenet_jax.data.loader import Batch, eval_batches
-from googlenet_jax.data.sources import BadImageLog, open_source
+from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.images import Picture
+from googlenet_jax.data.loader import Batch, Process, eval_batches
+from googlenet_jax.data.sources import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.metrics import Metrics, cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
@@ -116,15 +118,15 @@ class Evaluator:
         return Evaluation(values, whole.seen, whole.right)
 
 
-def windows_of(preprocesses: Sequence[Preprocess], crops: int = 1) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-    """What `eval_batches` makes of a decoded image: each network's windows; those alike are cut once."""
+def windows_of(preprocesses: Sequence[Preprocess], crops: int = 1) -> Callable[[Picture], tuple[np.ndarray, ...]]:
+    """What `eval_batches` makes of a picture: each network's windows; those alike are cut once."""
 
-    def cut(image: np.ndarray) -> tuple[np.ndarray, ...]:
+    def cut(picture: Picture) -> tuple[np.ndarray, ...]:
         done: dict[tuple[int, float, str], np.ndarray] = {}
         for p in preprocesses:
             key = (p.image_size, p.crop_fraction, p.resize)
             if key not in done:
-                done[key] = windows(image, crops, p)
+                done[key] = windows(picture, crops, p)
         return tuple(done[p.image_size, p.crop_fraction, p.resize] for p in preprocesses)
 
     return cut
@@ -137,7 +139,7 @@ def eval_batch_size(config: ml_collections.ConfigDict, devices: Sequence[jax.Dev
 
 
 def evaluate_checkpoints(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     dataset: str | None = None,
     crops: int = 1,
     resize: str | None = None,
@@ -175,7 +177,8 @@ def evaluate_checkpoints(
     members = [Member(net.model, _resized(net, resize)) for net in nets]
     bad_images = BadImageLog(config.dataset.bad_images)
     cut = windows_of([member.preprocess for member in members], crops)
-    batches = eval_batches(source, config, cut, bad_images, eval_batch_size(config, devices, crops))
+    process = Process(jax.process_index(), jax.process_count())
+    batches = eval_batches(source, config, cut, bad_images, eval_batch_size(config, devices, crops), process)
     evaluator = Evaluator(members, devices, mirror=crops > 1)
     variables = [replicate(net.variables, devices) for net in nets]
     result = evaluator.run(variables, batches, functools.partial(_advance, advance, len(source)))
@@ -184,15 +187,15 @@ def evaluate_checkpoints(
         for label, seen, right in zip(_distinct(nets[0].labels), result.seen, result.right, strict=True)
     }
     return result.values | {
-        "images": len(source) - len(bad_images.names),
-        "unreadable_images": len(bad_images.names),
+        "images": len(source) - len(bad_images.skipped),
+        "unreadable_images": len(bad_images.skipped),
         "crops": crops,
         "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
         "per_class": per_class,
     }
 
 
-def _check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: Path) -> None:
+def _check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:
     """A label is an index: the images' classes must be the network's, as far as can be told from their names."""
     named = [label for label in known if not label.startswith(UNUSED)]
     if len(given) not in (len(known), len(named)):

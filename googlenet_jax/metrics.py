@@ -21,13 +21,13 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float =
 
     Args:
       logits: (n, classes) float32 array.
-      labels: (n,) int32 array.
+      labels: (n,) int32 array, or of mixed images a (n, classes) array of each class's share.
       label_smoothing: share of the target spread evenly over all classes (arXiv 1512.00567, section 7).
 
     Returns:
       (n,) float32 array, in nats.
     """
-    targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    targets = labels if labels.ndim == 2 else jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return optax.softmax_cross_entropy(logits, optax.smooth_labels(targets, label_smoothing))
 
 

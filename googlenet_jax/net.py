@@ -108,7 +108,7 @@ def load(path: str | Path) -> Net:
 
     Args:
       path: a run (its best checkpoint by validation top-1 is taken), one of its `checkpoints/<step>`, or an imported
-        checkpoint.
+        checkpoint. Also a URL of one in a bucket, such as s3://bucket/run, which is copied to this machine once.
 
     Returns:
       A `Net`.

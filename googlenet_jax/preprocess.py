@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from googlenet_jax.data.images import center_crop
+from googlenet_jax.data.images import Picture
+from googlenet_jax.data.resize import center_crop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Preprocess:
     resize: str = "short"
     network_size: int | None = None
 
-    def crop(self, image: np.ndarray) -> np.ndarray:
+    def crop(self, image: np.ndarray | Picture) -> np.ndarray:
         """The central square at the network's size.
 
         Args:
-          image: (h, w, 3) uint8 RGB array.
+          image: (h, w, 3) uint8 RGB array, or a picture.
 
         Returns:
           (image_size, image_size, 3) uint8 array.

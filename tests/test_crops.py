@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from googlenet_jax.crops import windows
+from googlenet_jax.data.images import Pixels
 from googlenet_jax.preprocess import Preprocess
 
 BILINEAR = Image.Resampling.BILINEAR
@@ -12,6 +13,14 @@ BILINEAR = Image.Resampling.BILINEAR
 
 def preprocess(size, resize="short"):
     return Preprocess(size, 0.875, (0.0,) * 3, (1.0,) * 3, "rgb", resize)
+
+
+def test_the_device_resizes_to_the_networks_size():
+    preprocess = Preprocess(8, 1.0, (0.0,) * 3, (1.0,) * 3, "rgb", network_size=16)
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    got = np.asarray(preprocess(images))
+    expected = [np.asarray(Image.fromarray(image).resize((16, 16), BILINEAR)) for image in images]
+    np.testing.assert_allclose(got, np.stack(expected), atol=1)
 
 
 def picture(height, width):
@@ -46,7 +55,7 @@ def test_144_crops_of_the_paper(height, width):
             box = (start, 0, start + short, short) if width >= height else (0, start, short, start + short)
             square = whole.crop(box)
             expected += [*corners_and_centre(square, 224), square.resize((224, 224), BILINEAR)]
-    got = windows(image, 144, preprocess(224))
+    got = windows(Pixels(image), 144, preprocess(224))
     assert got.shape == (72, 224, 224, 3)  # the device adds their mirror images
     for number, (view, reference) in enumerate(zip(got, expected, strict=True)):
         np.testing.assert_array_equal(view, np.asarray(reference), err_msg=str(number))
@@ -56,7 +65,7 @@ def test_144_crops_of_the_paper(height, width):
 def test_10_crops(resize):
     image = picture(120, 90)
     whole = resized(image, 73) if resize == "short" else Image.fromarray(image).resize((73, 73), BILINEAR)
-    got = windows(image, 10, preprocess(64, resize))
+    got = windows(Pixels(image), 10, preprocess(64, resize))
     for view, reference in zip(got, corners_and_centre(whole, 64), strict=True):
         np.testing.assert_array_equal(view, np.asarray(reference))
 
@@ -67,6 +76,6 @@ def test_1_crop_is_resize_then_crop(resize):
     image = np.asarray(Image.fromarray(picture(400, 300)).resize((600, 800), Image.Resampling.BICUBIC))
     whole = resized(image, 256) if resize == "short" else Image.fromarray(image).resize((256, 256), BILINEAR)
     expected = corners_and_centre(whole, 224)[-1]
-    got = windows(image, 1, preprocess(224, resize))[0]
+    got = windows(Pixels(image), 1, preprocess(224, resize))[0]
     inner = (slice(2, -2), slice(2, -2), slice(0, 2))  # the third colour wraps around
     assert np.abs(got[inner].astype(int) - np.asarray(expected)[inner].astype(int)).max() <= 2

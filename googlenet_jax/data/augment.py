@@ -1,19 +1,32 @@
 """Augmentation as array maths, on the device inside the jitted step; every image has its own random key."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from jax import lax
 
+from googlenet_jax.data.trivial_augment import trivial_augment
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as PIL and torchvision convert to grey
 
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
+# Each draws from a key of its own, so that one more or one less leaves what the others draw as it is.
+_CHANGES = ("shift", "flip", "color", "policy", "cutout", "erasing", "mix")
+_ERASED_AREA, _ERASED_ASPECT = (0.02, 0.33), (1 / 3.3, 1 / 0.3)  # torchvision's defaults; its aspect is height by width
+
+
+def key_for(key: jax.Array, change: str) -> jax.Array:
+    """The key of one of `_CHANGES`, from an image's."""
+    return jax.random.fold_in(key, _CHANGES.index(change))
+
 
 def augment(images: jax.Array, keys: jax.Array, config: ml_collections.ConfigDict) -> jax.Array:
-    """Shifts, mirrors and recolours a batch at random.
+    """Shifts, mirrors, distorts and recolours a batch at random, in this order.
 
     Args:
       images: (n, h, w, 3) uint8 RGB array.
@@ -25,13 +38,37 @@ def augment(images: jax.Array, keys: jax.Array, config: ml_collections.ConfigDic
     """
 
     def one(image: jax.Array, key: jax.Array) -> jax.Array:
-        shift_key, flip_key, color_key = jax.random.split(key, 3)
         if config.crop == "shift" and config.shift:
-            image = shift(image, shift_key, config.shift)
+            image = shift(image, key_for(key, "shift"), config.shift)
         if config.flip:
-            image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+            image = jnp.where(jax.random.bernoulli(key_for(key, "flip")), image[:, ::-1], image)
+        if config.policy == "trivial":
+            image = trivial_augment(image, key_for(key, "policy"))
         if config.brightness or config.contrast or config.saturation or config.hue:
-            image = recolor(image, color_key, config.brightness, config.contrast, config.saturation, config.hue)
+            factors = (config.brightness, config.contrast, config.saturation, config.hue)
+            image = recolor(image, key_for(key, "color"), *factors)
+        return image
+
+    return jax.vmap(one)(images, keys)
+
+
+def erase(images: jax.Array, keys: jax.Array, config: ml_collections.ConfigDict) -> jax.Array:
+    """Cuts holes out at random: `cutout`, `random_erasing`, or both.
+
+    Args:
+      images: (n, h, w, 3) array, the network's input: what is cut out becomes 0, the mean colour, in both papers.
+      keys: (n,) random keys, those of `augment`.
+      config: the `augment` group.
+
+    Returns:
+      Array like images.
+    """
+
+    def one(image: jax.Array, key: jax.Array) -> jax.Array:
+        if config.cutout:
+            image = cutout(image, key_for(key, "cutout"), config.cutout)
+        if config.erasing:
+            image = random_erasing(image, key_for(key, "erasing"), config.erasing)
         return image
 
     return jax.vmap(one)(images, keys)
@@ -91,3 +128,117 @@ def recolor(
     for change in jax.random.permutation(order_key, 4 if hue else 3):
         pixels = lax.switch(change, changes, pixels)
     return pixels
+
+
+def cutout(image: jax.Array, key: jax.Array, side: int) -> jax.Array:
+    """Blanks a square around a random pixel, or what of it lies within the image (arXiv 1708.04552).
+
+    Args:
+      image: (h, w, 3) array.
+      key: random key.
+      side: of the square, pixels.
+
+    Returns:
+      Array like image.
+    """
+    middle = jax.random.randint(key, (2,), 0, jnp.array(image.shape[:2]))
+    return jnp.where(inside(image.shape, middle - side // 2, side)[..., None], 0, image)
+
+
+def random_erasing(image: jax.Array, key: jax.Array, probability: float) -> jax.Array:
+    """Blanks a random rectangle (arXiv 1708.04896, with torchvision's defaults).
+
+    Args:
+      image: (h, w, 3) array.
+      key: random key.
+      probability: 0 to 1, of changing the image at all.
+
+    Returns:
+      Array like image.
+    """
+    chance_key, window_key = jax.random.split(key)
+    height, width = image.shape[:2]
+    most = (height - 1, width - 1)  # torchvision erases no whole row or column
+    corner, sides, fits = random_window(window_key, (height, width), most, _ERASED_AREA, _ERASED_ASPECT)
+    erased = fits & jax.random.bernoulli(chance_key, probability)
+    return jnp.where(erased & inside(image.shape, corner, sides)[..., None], 0, image)
+
+
+def inside(shape: tuple[int, ...], corner: jax.Array, sides: jax.Array | int) -> jax.Array:
+    """Which pixels of an image lie in a window.
+
+    Args:
+      shape: (h, w, ...) of the image.
+      corner: (2,) int32 array, top and left; may lie outside.
+      sides: (2,) int32 array, height and width, or one for both.
+
+    Returns:
+      (h, w) bool array.
+    """
+    end = corner + sides
+    y, x = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])
+    return (corner[0] <= y) & (y < end[0]) & (corner[1] <= x) & (x < end[1])
+
+
+def random_window(
+    key: jax.Array,
+    shape: tuple[int, int],
+    most: tuple[int, int],
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """A random part of an image: the first that fits of ten drawn (torchvision's sampling).
+
+    Args:
+      key: random key.
+      shape: the image's height and width, pixels.
+      most: greatest height and width, pixels.
+      area: least and greatest share of the image's area.
+      aspect: least and greatest width by height, uniform in the logarithm.
+
+    Returns:
+      Top and left, height and width, (2,) int32 arrays, and whether any fitted, a bool scalar; without it the first two
+      mean nothing.
+    """
+    area_key, aspect_key, corner_key = jax.random.split(key, 3)
+    areas = math.prod(shape) * jax.random.uniform(area_key, (10,), minval=area[0], maxval=area[1])
+    low, high = np.log(aspect)
+    ratios = jnp.exp(jax.random.uniform(aspect_key, (10,), minval=low, maxval=high))
+    drawn = jnp.round(jnp.sqrt(jnp.stack([areas / ratios, areas * ratios], 1))).astype(jnp.int32)
+    fits = ((drawn > 0) & (drawn <= jnp.array(most))).all(1)
+    sides = drawn[fits.argmax()]
+    corner = jax.random.randint(corner_key, (2,), 0, jnp.maximum(jnp.array(shape) - sides, 0) + 1)
+    return corner, sides, fits.any()
+
+
+def resized_crop(
+    image: jax.Array,
+    key: jax.Array,
+    size: int,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    antialias: bool = True,
+) -> jax.Array:
+    """A random part of an image, resized (arXiv 1409.4842, section 6; torchvision's sampling).
+
+    Args:
+      image: (h, w, 3) uint8 array.
+      key: random key.
+      size: side of the result, pixels.
+      area: least and greatest share of the image's area.
+      aspect: least and greatest width by height, uniform in the logarithm.
+      antialias: average over all pixels where the part shrinks, as Pillow does, rather than interpolate between four.
+
+    Returns:
+      (size, size, 3) uint8 array.
+    """
+    height, width = image.shape[:2]
+    corner, sides, fits = random_window(key, (height, width), (height, width), area, aspect)
+    # An image longer than any allowed aspect: its centre.
+    central = np.array([min(height, round(width / aspect[0])), min(width, round(height * aspect[1]))])
+    corner = jnp.where(fits, corner, (np.array([height, width]) - central) // 2)
+    scale = size / jnp.where(fits, sides, central)
+    pixels = jax.image.scale_and_translate(
+        image.astype(jnp.float32), (size, size, 3), (0, 1), scale, -corner * scale, "bilinear", antialias=antialias
+    )
+    return jnp.clip(jnp.round(pixels), 0, 255).astype(jnp.uint8)

@@ -1,154 +1,246 @@
-"""Decoding and cropping of single images on the host."""
+"""Pictures: images of any kind of file, decoded no further than a window needs."""
 
 import io
+import math
+import os
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import simplejpeg
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from googlenet_jax.data import jpeg, tiles
 from googlenet_jax.errors import UserError
 
 MAX_PIXELS = 100_000_000
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-_RANDOM_FILTERS = (
-    Image.Resampling.BILINEAR,
-    Image.Resampling.BOX,
-    Image.Resampling.NEAREST,
-    Image.Resampling.BICUBIC,
-)
+_FORMATS = {
+    "JPEG": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm"),
+}
+_MARGIN = 2  # pixels around a window that a decoder looks at to interpolate its colours
+_SHRINKS = (8, 4, 2)  # a JPEG decoder's inverse transform can give so many times smaller images
+
+Box = tuple[float, float, float, float]
 
 
 class BadImageError(UserError):
     """A file that cannot be read as an image; the message names it."""
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Reads and decodes an image file.
+class Region(NamedTuple):
+    """Decoded pixels around a window.
+
+    Attributes:
+      pixels: (h, w, 3 or 4) uint8 array, RGB first.
+      box: the window's left, top, right, bottom in it.
+    """
+
+    pixels: np.ndarray
+    box: Box
+
+
+class Picture(Protocol):
+    """An image that gives any window of itself.
+
+    Attributes:
+      width, height: pixels.
+      oddity: what is unusual about its file and was put right, such as "a.jpg: CMYK, converted"; else empty.
+    """
+
+    width: int
+    height: int
+    oddity: str
+
+    def region(self, box: Box, shrink: int = 1, padded: bool = False) -> Region:
+        """Decodes at least a window.
+
+        Args:
+          box: left, top, right, bottom, pixels.
+          shrink: how many times smaller the pixels may be; the result's box says by how much they are.
+          padded: a fourth channel of any content is welcome.
+
+        Returns:
+          A `Region`.
+
+        Raises:
+          BadImageError: if the file is damaged.
+        """
+
+    def pixels(self) -> np.ndarray:
+        """All of it as (h, w, 3) uint8 RGB array; raises as `region`."""
+
+
+class Pixels:
+    """A picture that is decoded already.
 
     Args:
-      path: of a file in one of `EXTENSIONS`' formats.
+      array: (h, w, 3) uint8 RGB array.
+      oddity: see `Picture`.
+    """
+
+    def __init__(self, array: np.ndarray, oddity: str = ""):
+        self._array, self.oddity = array, oddity
+        self.height, self.width = array.shape[:2]
+
+    def region(self, box: Box, shrink: int = 1, padded: bool = False) -> Region:
+        """As `Picture.region`."""
+        return Region(self._array, box)
+
+    def pixels(self) -> np.ndarray:
+        """As `Picture.pixels`."""
+        return self._array
+
+
+class Jpeg:
+    """A JPEG file in RGB or grey.
+
+    Args:
+      data: the file.
+      name: for messages.
+      frame: of it.
+      offsets: of its restart intervals, see `tiles.splice`; None: it has none that are known.
+    """
+
+    oddity = ""
+
+    def __init__(self, data: bytes, name: str, frame: jpeg.Frame, offsets: np.ndarray | None = None):
+        self._data, self._name, self._frame, self._offsets = data, name, frame, offsets
+        self.width, self.height = frame.width, frame.height
+
+    def region(self, box: Box, shrink: int = 1, padded: bool = False) -> Region:
+        """As `Picture.region`; rows below the window are not decoded, nor tiles beside it."""
+        left, top, right, bottom = int(box[0]), int(box[1]), math.ceil(box[2]), math.ceil(box[3])
+        data: bytes | bytearray = self._data
+        x, y = 0, 0
+        margin = _MARGIN * shrink
+        if self._offsets is not None:
+            wanted = (left - margin, top - margin, right + margin, bottom + margin)
+            try:
+                data, x, y = tiles.splice(self._data, self._frame, self._offsets, wanted)
+            except (ValueError, IndexError) as error:
+                raise BadImageError(f"{self._name}: a damaged index of tiles ({error})") from None
+        elif self._frame.baseline:
+            data = jpeg.cut_below(self._data, self._frame, bottom + margin)
+        pixels = self._decode(data, shrink, padded)
+        found = ((box[0] - x) / shrink, (box[1] - y) / shrink, (box[2] - x) / shrink, (box[3] - y) / shrink)
+        return Region(pixels, found)
+
+    def pixels(self) -> np.ndarray:
+        """As `Picture.pixels`."""
+        return self._decode(self._data, 1, False)
+
+    def _decode(self, data: bytes | bytearray, shrink: int, padded: bool) -> np.ndarray:
+        sides = {}
+        if shrink > 1:
+            height, width = simplejpeg.decode_jpeg_header(data)[:2]
+            sides = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)}
+        try:
+            # Not strict: like other readers it takes damage within a file, `open_picture` saw that the end is there.
+            return simplejpeg.decode_jpeg(data, "RGBX" if padded else "RGB", strict=False, **sides)
+        except ValueError as error:
+            raise BadImageError(f"{self._name}: a damaged image ({error})") from None
+
+
+def largest_shrink(box: Box, size: float) -> int:
+    """How many times smaller a window may be decoded so that its sides are still at least `size`, pixels."""
+    side = min(box[2] - box[0], box[3] - box[1])
+    return next((shrink for shrink in _SHRINKS if side >= shrink * size), 1)
+
+
+def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None) -> Picture:
+    """A picture from a file's content, recognised by that and not by its name.
+
+    Args:
+      data: the file.
+      name: for messages, and for what its extension claims.
+      offsets: of a JPEG file's restart intervals, see `tiles.splice`.
 
     Returns:
-      (h, w, 3) uint8 RGB array.
+      A `Picture`: in CMYK, of 16 bits, with an EXIF orientation or several frames, as a viewer would show it first.
 
     Raises:
-      BadImageError: if it is missing, damaged, not an image, or larger than `MAX_PIXELS`.
+      BadImageError: if it is empty, cut off, damaged, no image, or larger than `MAX_PIXELS`.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise BadImageError(f"{path}: {error.strerror}") from None
-    return decode_image(data, str(path))
+    if not data:
+        raise BadImageError(f"{name}: an empty file, not an image")
+    if jpeg.is_jpeg(data):
+        try:
+            frame = jpeg.parse(data)
+        except ValueError as error:
+            raise BadImageError(f"{name}: a damaged image ({error})") from None
+        _check_size(name, frame.width, frame.height)
+        claimed = os.path.splitext(name)[1].lower()
+        plain = frame.components in (1, 3) and frame.orientation == 1
+        if plain and (claimed in _FORMATS["JPEG"] or claimed not in EXTENSIONS):
+            if data.find(b"\xff\xd9", -64) < 0:
+                _check_whole(data, name)
+            return Jpeg(data, name, frame, offsets)
+    return _decoded(data, name)
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Decodes an image; `name` is for messages, the rest is as for `read_image`."""
-    if not data:
-        raise BadImageError(f"{name}: an empty file, not an image")
+    """Decodes a whole file to an (h, w, 3) uint8 RGB array; arguments and errors as for `open_picture`."""
+    return open_picture(data, name).pixels()
+
+
+def read_file(path: str | Path) -> bytes:
+    """An image file's content; raises `BadImageError` if it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BadImageError(f"{path}: {error.strerror}") from None
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Reads and decodes an image file, see `decode_image`."""
+    return decode_image(read_file(path), str(path))
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise BadImageError(f"{name}: {width}x{height} pixels are more than {MAX_PIXELS:,}; scale it down")
+
+
+def _check_whole(data: bytes, name: str) -> None:
+    try:
+        simplejpeg.decode_jpeg(data)
+    except ValueError as error:
+        raise BadImageError(f"{name}: a damaged image ({error})") from None
+
+
+def _decoded(data: bytes, name: str) -> Pixels:
+    """Whatever Pillow can read, as a viewer would show it."""
+    oddities = []
     try:
         with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise BadImageError(f"{name}: {width}x{height} pixels are more than {MAX_PIXELS:,}; scale it down")
-            return np.asarray(image.convert("RGB"))
+            _check_size(name, *image.size)
+            claimed = os.path.splitext(name)[1].lower()
+            if image.format in _FORMATS and claimed in EXTENSIONS and claimed not in _FORMATS[image.format]:
+                oddities.append(f"a {image.format} file, whatever its name says")
+            if getattr(image, "n_frames", 1) > 1:
+                oddities.append("several frames, the first taken")
+            if image.getexif().get(0x0112, 1) != 1:
+                oddities.append("turned upright as its EXIF says")
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode == "CMYK":
+                oddities.append("CMYK, converted")
+            if upright.mode.startswith("I"):
+                oddities.append("16 bits, cut to 8")
+                values = np.asarray(upright)
+                upright = Image.fromarray((values >> (8 if values.max() > 255 else 0)).clip(0, 255).astype(np.uint8))
+            elif upright.mode == "F":
+                raise BadImageError(f"{name}: pixels that are floating point numbers; save it with 8 bits")
+            return Pixels(np.asarray(upright.convert("RGB")), f"{name}: {', '.join(oddities)}" if oddities else "")
     except (BadImageError, MemoryError):
         raise
     except UnidentifiedImageError:
         raise BadImageError(f"{name}: not an image that can be read") from None
     except Exception as error:  # Pillow's decoders raise many kinds for damaged data
         raise BadImageError(f"{name}: a damaged image ({error})") from None
-
-
-def resize(
-    image: np.ndarray, size: int, box: tuple[float, float, float, float] | None = None, filter: int = 2
-) -> np.ndarray:
-    """A part of an image at another size, antialiased.
-
-    Args:
-      image: (h, w, 3) uint8 array.
-      size: side of the square result, pixels.
-      box: left, top, right, bottom of the part, pixels; None: the whole image.
-      filter: a PIL resampling filter, bilinear unless said.
-
-    Returns:
-      (size, size, 3) uint8 array.
-    """
-    whole = (0, 0, image.shape[1], image.shape[0])
-    if image.shape[:2] == (size, size) and box in (None, whole):
-        return image
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling(filter), box))
-
-
-def center_crop(image: np.ndarray, size: int, fraction: float, square: bool = False) -> np.ndarray:
-    """The central square, resized: what "short side to size / fraction, then crop size" does, in one step.
-
-    Args:
-      image: (h, w, 3) uint8 array. One that is already size x size stays as it is.
-      size: side of the result, pixels.
-      fraction: side of the square by the short side.
-      square: the image is made square first, whatever its shape, as Caffe's convert_imageset does.
-
-    Returns:
-      (size, size, 3) uint8 array.
-    """
-    return _crop_at(image, size, fraction, square, 0.5, 0.5)
-
-
-def random_crop(image: np.ndarray, size: int, fraction: float, square: bool, rng: np.random.Generator) -> np.ndarray:
-    """As `center_crop`, at a random place (Caffe's data_transformer.cpp)."""
-    return _crop_at(image, size, fraction, square, *rng.uniform(size=2))
-
-
-def _crop_at(image: np.ndarray, size: int, fraction: float, square: bool, right: float, down: float) -> np.ndarray:
-    """The square at these shares, 0 to 1, of the way from left to right and from top to bottom."""
-    height, width = image.shape[:2]
-    if height == width == size:
-        return image
-    w, h = (fraction * width, fraction * height) if square else (fraction * min(height, width),) * 2
-    left, top = (width - w) * right, (height - h) * down
-    return resize(image, size, (left, top, left + w, top + h))
-
-
-def random_resized_crop(
-    image: np.ndarray,
-    size: int,
-    rng: np.random.Generator,
-    area: tuple[float, float],
-    aspect: tuple[float, float],
-    random_filter: bool = False,
-    paddle: bool = False,
-) -> np.ndarray:
-    """A random part of the image, resized (arXiv 1409.4842, section 6; torchvision's sampling).
-
-    Args:
-      image: (h, w, 3) uint8 array.
-      size: side of the result, pixels.
-      rng: source of the window.
-      area: least and greatest share of the image's area.
-      aspect: least and greatest width by height, uniform in the logarithm.
-      random_filter: resize by bilinear, area, nearest or cubic, equally likely.
-      paddle: draw the window as PaddleClas' RandCropImage does: the aspect uniform itself, the area from what fits.
-
-    Returns:
-      (size, size, 3) uint8 array.
-    """
-    height, width = image.shape[:2]
-    filter = _RANDOM_FILTERS[rng.integers(4)] if random_filter else Image.Resampling.BILINEAR
-    if paddle:
-        ratio = rng.uniform(*aspect)
-        most = min(width / height / ratio, height / width * ratio)
-        target = height * width * rng.uniform(min(area[0], most), min(area[1], most))
-        w, h = max(int(np.sqrt(target * ratio)), 1), max(int(np.sqrt(target / ratio)), 1)
-        left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-        return resize(image, size, (left, top, left + w, top + h), filter)
-    for _ in range(10):
-        target = height * width * rng.uniform(*area)
-        ratio = np.exp(rng.uniform(*np.log(aspect)))
-        w, h = round(np.sqrt(target * ratio)), round(np.sqrt(target / ratio))
-        if 0 < w <= width and 0 < h <= height:
-            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-            return resize(image, size, (left, top, left + w, top + h), filter)
-    w = min(width, round(height * aspect[1]))  # an image longer than any allowed aspect: its centre
-    h = min(height, round(width / aspect[0]))
-    left, top = (width - w) / 2, (height - h) / 2
-    return resize(image, size, (left, top, left + w, top + h), filter)

@@ -1,132 +1,257 @@
 """The loader: batches of uint8 images, each a function of the seed and its number alone.
 
-Batch k of a training is the same whatever the number of threads, processes or devices, and whether it was reached in
-one go or after a restart; so the position in the data is the step, and nothing else has to be saved.
+Batch k of a training is the same whatever the number of threads, worker processes or hosts, and whether it was reached
+in one go or after a restart; so the position in the data is the step, and nothing else has to be saved.
+
+Threads and workers each load a part of a batch at a time; Grain runs them and keeps the order.
 """
 
-from collections.abc import Callable, Iterator
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import grain
-import jax
 import ml_collections
 import numpy as np
+from absl import flags
 
-from googlenet_jax.data.images import BadImageError, random_crop, random_resized_crop
-from googlenet_jax.data.sources import BadImageLog, Source
+from googlenet_jax.data import order
+from googlenet_jax.data.bad_images import BadImageLog, load
+from googlenet_jax.data.images import BadImageError, Picture, Pixels
+from googlenet_jax.data.sampling import DRAWS
+from googlenet_jax.data.sources import Source
+from googlenet_jax.data.train_crop import TrainCrop, make_train_crop
 from googlenet_jax.errors import UserError
 from googlenet_jax.runtime import cpu_cores
 
+_PART = 32  # images: so few that the first batch comes soon, so many that handing them over costs little
 _MOST_BYTES_IN_FLIGHT = 4 << 30
+_ENDLESS = 1 << 48
 
 
 class Batch(NamedTuple):
     """A process's share of a batch.
 
     Attributes:
-      images: (n, size, size, 3) uint8 RGB array; for evaluation what the crop makes of an image, stacked.
+      images: (n, size, size, 3) uint8 RGB array; for evaluation a tuple of arrays, one a network.
       labels: (n,) int32 array.
       weights: (n,) float32 array: 1, or 0 for what only fills up the last batch or could not be read.
     """
 
     images: Any
-    labels: np.ndarray | np.int32
-    weights: np.ndarray | np.float32
+    labels: np.ndarray
+    weights: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """One of the processes that load each batch together: it loads a `count`-th, the `index`-th in order."""
+
+    index: int = 0
+    count: int = 1
+
+
+_ALONE = Process()
+
+
+class _Part(NamedTuple):
+    batch: Batch
+    mended: list[str]
+    skipped: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    """How batches are split among processes, and within one into parts of equal size."""
+
+    batch_size: int
+    process: Process
+
+    @property
+    def share(self) -> int:
+        return self.batch_size // self.process.count
+
+    @property
+    def size(self) -> int:
+        """Images a part: what divides the share and comes close to `_PART`."""
+        return max(size for size in range(1, _PART + 1) if self.share % size == 0)
+
+    def position(self, part: int) -> int:
+        """Where this process's part of that number begins, in images since the first batch."""
+        batch, within = divmod(part, self.share // self.size)
+        return batch * self.batch_size + self.process.index * self.share + within * self.size
+
+
+@dataclasses.dataclass(frozen=True)
+class _TrainParts:
+    """Loads parts of training batches; an object, so that worker processes can be given it."""
+
+    source: Source
+    crop: TrainCrop
+    split: _Split
+    seed: int
+    mend: bool
+
+    def __call__(self, number: int) -> _Part:
+        position, count, size = self.split.position(number), self.split.size, self.crop.size
+        numbers = order.indices(self.seed, len(self.source), position, count).tolist()
+        draws = order.draws(self.seed, position, count, DRAWS).tolist()
+        images = np.empty((count, size, size, 3), np.uint8)
+        batch = Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32))
+        part = _Part(batch, [], [])
+        for row, (index, drawn) in enumerate(zip(numbers, draws, strict=True)):
+            # A bad image's place is taken by the next one that can be read.
+            for other in itertools.chain(range(index, len(self.source)), range(index)):
+                if self._load(part, row, other, drawn):
+                    break
+        return part
+
+    def _load(self, part: _Part, row: int, index: int, draws: list[float]) -> bool:
+        picture, label, note = load(self.source, index, self.mend)
+        if picture is not None:
+            try:
+                part.batch.images[row] = self.crop(picture, draws)
+            except BadImageError as error:
+                picture, note = None, str(error)
+        if note:
+            (part.mended if picture is not None else part.skipped).append(note)
+        if picture is None:
+            return False
+        part.batch.labels[row], part.batch.weights[row] = label, 1
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class _EvalParts:
+    """Loads parts of evaluation's batches."""
+
+    source: Source
+    crop: Callable[[Picture], tuple[np.ndarray, ...]]
+    split: _Split
+    blank: tuple[np.ndarray, ...]
+    mend: bool
+
+    def __call__(self, number: int) -> _Part:
+        position, count = self.split.position(number), self.split.size
+        images = tuple(np.zeros((count, *array.shape), np.uint8) for array in self.blank)
+        part = _Part(Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32)), [], [])
+        for row, index in enumerate(range(position, min(position + count, len(self.source)))):
+            picture, label, note = load(self.source, index, self.mend)
+            try:
+                if picture is not None:
+                    for array, cut in zip(images, self.crop(picture), strict=True):
+                        array[row] = cut
+                    part.batch.labels[row], part.batch.weights[row] = label, 1
+            except BadImageError as error:
+                picture, note = None, str(error)
+            if note:
+                (part.mended if picture is not None else part.skipped).append(note)
+        return part
 
 
 def train_batches(
     source: Source,
     config: ml_collections.ConfigDict,
-    crop: Callable[[np.ndarray], np.ndarray],
+    crop: Callable[[Picture], np.ndarray],
     bad_images: BadImageLog,
     first: int = 0,
-) -> Iterator[Batch]:
+    process: Process = _ALONE,
+) -> Generator[Batch, None, None]:
     """Endless batches for training; every epoch is a new permutation of all images.
-
-    A bad image's place is taken by the next one that can be read.
 
     Args:
       source: the training images.
       config: the whole configuration.
-      crop: the evaluation's crop, for augment.crop "none" and "shift".
-      bad_images: told of what cannot be read.
+      crop: evaluation's crop, for augment.crop "none" and "shift".
+      bad_images: told of what cannot be read; its place is taken by the next image.
       first: number of the batch to begin with.
+      process: which of how many this is.
 
     Returns:
       An iterator over this process's share of batches first, first + 1, ...
+
+    Raises:
+      UserError: by the iterator, if no image can be read or one that cannot shall stop the run.
     """
-    augment, size = config.augment, config.dataset.image_size
-
-    def load(index: int, rng: np.random.Generator) -> Batch:
-        for offset in range(len(source)):
-            try:
-                image, label = source[(index + offset) % len(source)]
-            except BadImageError as error:
-                bad_images.report(error)
-                continue
-            if augment.crop == "resized":
-                random_filter, paddle = augment.interpolation == "random", augment.sampling == "paddleclas"
-                image = random_resized_crop(image, size, rng, augment.area, augment.aspect, random_filter, paddle)
-            elif augment.crop == "random":
-                image = random_crop(image, size, config.eval.crop_fraction, config.eval.resize == "square", rng)
-            else:
-                image = crop(image)
-            return Batch(image, np.int32(label), np.float32(1))
-        raise UserError("none of the training images can be read")
-
-    processes = jax.process_count()
-    share = config.batch_size // processes
-    order = grain.MapDataset.range(len(source)).seed(config.seed).shuffle().repeat()
-    shares = order.random_map(load).batch(share, batch_fn=_stack)
-    mine = shares.slice(slice(first * processes + jax.process_index(), None, processes))
-    return iter(mine.to_iter_dataset(_read_options(config, 3 * size**2 * share)))
+    split = _Split(config.batch_size, process)
+    mend = config.dataset.bad_images == "mend"
+    parts = _TrainParts(source, make_train_crop(config, crop), split, config.seed, mend)
+    image_bytes = 3 * config.dataset.image_size**2
+    with contextlib.closing(
+        _batches(parts, split, first, _ENDLESS, config.dataset, image_bytes, bad_images)
+    ) as batches:
+        for batch in batches:
+            if not batch.weights.all():
+                raise UserError("none of the training images can be read")
+            yield batch
 
 
 def eval_batches(
     source: Source,
     config: ml_collections.ConfigDict,
-    crop: Callable[[np.ndarray], Any],
+    crop: Callable[[Picture], tuple[np.ndarray, ...]],
     bad_images: BadImageLog,
     batch_size: int,
-) -> Iterator[Batch]:
+    process: Process = _ALONE,
+) -> Generator[Batch, None, None]:
     """All images once, in order; the last batch is filled up with images of weight 0.
 
     Args:
       source: the images.
       config: the whole configuration.
-      crop: the evaluation's crop, or crops: any tree of arrays.
+      crop: evaluation's crops, one array a network.
       bad_images: told of what cannot be read; such an image has weight 0.
       batch_size: global images a batch.
+      process: which of how many this is.
 
     Returns:
       An iterator over this process's share of ceil(len(source) / batch_size) batches.
     """
     size = config.dataset.image_size
-    blank = crop(np.zeros((size, size, 3), np.uint8))
-    image_bytes = sum(array.nbytes for array in jax.tree.leaves(blank))
-
-    def load(index: int) -> Batch:
-        if index < len(source):
-            try:
-                image, label = source[index]
-                return Batch(crop(image), np.int32(label), np.float32(1))
-            except BadImageError as error:
-                bad_images.report(error)
-        return Batch(blank, np.int32(0), np.float32(0))
-
-    processes = jax.process_count()
-    share = batch_size // processes
-    padded = -(-len(source) // batch_size) * batch_size
-    shares = grain.MapDataset.range(padded).map(load).batch(share, batch_fn=_stack)
-    mine = shares.slice(slice(jax.process_index(), None, processes))
-    return iter(mine.to_iter_dataset(_read_options(config, image_bytes * share)))
+    split = _Split(batch_size, process)
+    blank = crop(Pixels(np.zeros((size, size, 3), np.uint8)))
+    parts = _EvalParts(source, crop, split, blank, config.dataset.bad_images == "mend")
+    image_bytes = sum(array.nbytes for array in blank)
+    last = -(-len(source) // batch_size)
+    return _batches(parts, split, 0, last, config.dataset, image_bytes, bad_images)
 
 
-def _stack(rows: Any) -> Batch:
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+def _batches(
+    parts: Callable[[int], _Part],
+    split: _Split,
+    first: int,
+    last: int,
+    config: ml_collections.ConfigDict,
+    image_bytes: int,
+    bad_images: BadImageLog,
+) -> Generator[Batch, None, None]:
+    """Batches first to last from their parts, loaded ahead by threads or worker processes."""
+    each = split.share // split.size
+    part_bytes = image_bytes * split.size
+    threads = min(config.num_threads or cpu_cores(), max(_MOST_BYTES_IN_FLIGHT // part_bytes, 2))
+    ahead = max(min(2 * each, _MOST_BYTES_IN_FLIGHT // part_bytes), threads + 2)  # parts: two batches, within bounds
+    numbers = grain.MapDataset.range(first * each, last * each)
+    dataset = numbers.map(parts).to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+    if config.num_workers:
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # Grain's workers ask for absl's flags, which not every caller has
+        options = grain.MultiprocessingOptions(config.num_workers, per_worker_buffer_size=ahead)
+        dataset = dataset.mp_prefetch(options)
+    with contextlib.closing(iter(dataset)) as stream:
+        while group := list(itertools.islice(stream, each)):
+            for part in group:
+                bad_images.report(part.mended, part.skipped)
+            yield _joined([part.batch for part in group])
 
 
-def _read_options(config: ml_collections.ConfigDict, batch_bytes: int) -> grain.ReadOptions:
-    # Grain's element here is a batch: as many in flight as threads keep all busy, within a bound on their memory.
-    threads = min(config.dataset.num_threads or cpu_cores(), max(_MOST_BYTES_IN_FLIGHT // batch_bytes, 2))
-    return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    images, labels, weights = zip(*batches, strict=True)
+    if isinstance(images[0], tuple):
+        joined: Any = tuple(np.concatenate(arrays) for arrays in zip(*images, strict=True))
+    else:
+        joined = np.concatenate(images)
+    return Batch(joined, np.concatenate(labels), np.concatenate(weights))

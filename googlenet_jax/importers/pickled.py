@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from googlenet_jax.importers import LIMIT, pickles
+from googlenet_jax import pickles
+from googlenet_jax.importers import LIMIT
 
 
 def read_arrays(stream: BinaryIO) -> dict[str, np.ndarray]:

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from googlenet_jax.importers import pickles
-from googlenet_jax.importers.pickle_values import Storage, Tensor
+from googlenet_jax import pickles
+from googlenet_jax.pickle_values import Storage, Tensor
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_PICKLE = 16 << 20

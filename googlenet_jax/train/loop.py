@@ -6,18 +6,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 
 from googlenet_jax.checkpoint import Checkpoints
 from googlenet_jax.config import to_json, validate
 from googlenet_jax.console import TrainingDisplay
-from googlenet_jax.data.loader import eval_batches, train_batches
-from googlenet_jax.data.sources import BadImageLog, open_source
+from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.loader import Process, eval_batches
+from googlenet_jax.data.sources import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate import Evaluator, Member, eval_batch_size, windows_of
 from googlenet_jax.metrics import Metrics
+from googlenet_jax.mirror import local_run
 from googlenet_jax.net import UNUSED
 from googlenet_jax.rundir import RunDirectory
+from googlenet_jax.train.feed import feed
 from googlenet_jax.train.fine_tune import initialize, with_its_input
 from googlenet_jax.train.setup import Training, build_training
 from googlenet_jax.train.signals import StopSignals
@@ -31,7 +35,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
 
     Args:
       config: from a recipe.
-      workdir: the run directory.
+      workdir: the run directory, or a URL of one in a bucket, see `mirror.local_run`.
 
     Returns:
       {"step": steps done, "finished": whether all of them, "val": the last line of validation metrics or None}.
@@ -47,7 +51,6 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
     total = round(config.num_epochs * epoch)
     if total < 1:
         raise UserError(f"config.num_epochs={config.num_epochs} is less than one step of {config.batch_size} images")
-    crop = training.preprocess.crop
     bad_images = BadImageLog(config.dataset.bad_images)
     evaluator = Evaluator([Member(training.model, training.preprocess)], training.devices)
     eval_size = eval_batch_size(config, training.devices)
@@ -61,7 +64,9 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
         return step == total or (interval > 0 and round(max(round(step / interval), 1) * interval) == step)
 
     def evaluate(state: TrainState, step: int) -> dict[str, float]:
-        batches = eval_batches(val_source, config, windows_of([training.preprocess]), bad_images, eval_size)
+        process = Process(jax.process_index(), jax.process_count())
+        cut = windows_of([training.preprocess])
+        batches = eval_batches(val_source, config, cut, bad_images, eval_size, process)
         values = evaluator.run([state.eval_variables], batches, display.evaluated).values
         display.validated(run.write_metrics(step, step / epoch, "val", values))
         return values
@@ -70,19 +75,25 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
         items = {"variables": state.variables, "ema": state.ema, "training": _training_item(state)}
         saved.save(step, items, meta | {"step": step, "epoch": step / epoch}, val)
 
-    with contextlib.closing(RunDirectory(Path(workdir), config)) as run, StopSignals() as stop:
+    with (
+        StopSignals() as stop,  # around the last upload too
+        local_run(workdir) as path,
+        contextlib.closing(RunDirectory(path, config)) as run,
+    ):
         with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
             state = _restore_or_create(saved, training, data, config)
             start = step = int(state.step)
             run.rewind(start)
             metrics = training.place(Metrics.empty())
-            batches = train_batches(train_source, config, crop, bad_images, first=start)
-            with TrainingDisplay(run.path, start, total, len(val_source)) as display:
-                display.started(config, training.devices, len(train_source))
+            display = TrainingDisplay(run.path, start, total, len(val_source))
+            display.started(config, training.devices, len(train_source))
+            with (
+                display,
+                contextlib.closing(feed(train_source, training, config, bad_images, start, display.cached)) as batches,
+            ):
                 since, measured = time.monotonic(), start
                 while step < total:
-                    batch = next(batches)
-                    state, metrics = training.step(state, metrics, *training.split((batch.images, batch.labels)))
+                    state, metrics = training.step(state, metrics, *next(batches))
                     step += 1
                     display.stepped(step)
 
@@ -105,7 +116,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
                     if stopping:
                         break
         lines = [line for line in run.metrics() if line["split"] == "val"]
-        display.finished(step, stop.received, lines, len(bad_images.names))
+        display.finished(step, stop.received, lines, len(bad_images.skipped))
     return {"step": step, "finished": step == total, "val": lines[-1] if lines else None}
 
 

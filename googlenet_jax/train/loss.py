@@ -12,7 +12,7 @@ def total_loss(
 
     Args:
       outputs: logits, or a tuple of the main and the auxiliary heads' logits.
-      labels: (n,) int32 array.
+      labels: as in `cross_entropy`.
       label_smoothing: as in `cross_entropy`.
       aux_weight: of each auxiliary head, 0.3 in the paper.
 

@@ -9,7 +9,8 @@ import ml_collections
 import optax
 from jax import lax
 
-from googlenet_jax.data.augment import augment
+from googlenet_jax.data.augment import augment, erase
+from googlenet_jax.data.mixing import mix
 from googlenet_jax.metrics import Metrics, cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.parallel import AXIS
@@ -43,14 +44,14 @@ def make_train_step(
     """
     parts = config.optimizer.accumulate_steps
 
-    def loss_and_logits(params: Any, stats: Any, images: jax.Array, labels: jax.Array, key: jax.Array) -> Any:
+    def loss_and_logits(params: Any, stats: Any, images: jax.Array, targets: jax.Array, key: jax.Array) -> Any:
         outputs, new_stats = model.apply(
             {"params": params, **stats}, images, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
         )
-        loss = total_loss(outputs, labels, config.loss.label_smoothing, config.loss.aux_weight)
+        loss = total_loss(outputs, targets, config.loss.label_smoothing, config.loss.aux_weight)
         return loss, (outputs[0] if isinstance(outputs, tuple) else outputs, new_stats)
 
-    def gradients(state: TrainState, images: jax.Array, labels: jax.Array, key: jax.Array) -> Any:
+    def gradients(state: TrainState, images: jax.Array, targets: jax.Array, key: jax.Array) -> Any:
         """Gradients of the scaled loss, summed over the batch's parts, with the logits and the new statistics."""
 
         def scaled_loss(params: Any, *args: Any) -> Any:
@@ -60,7 +61,7 @@ def make_train_step(
         params = state.variables["params"]
         stats = {name: value for name, value in state.variables.items() if name != "params"}
         if parts == 1:
-            grads, (logits, stats) = jax.grad(scaled_loss, has_aux=True)(params, stats, images, labels, key)
+            grads, (logits, stats) = jax.grad(scaled_loss, has_aux=True)(params, stats, images, targets, key)
             return grads, logits, stats
 
         def part(carry: Any, batch: Any) -> Any:
@@ -68,7 +69,7 @@ def make_train_step(
             grads, (logits, stats) = jax.grad(scaled_loss, has_aux=True)(params, stats, *batch)
             return (jax.tree.map(jnp.add, total, grads), stats), logits
 
-        batch = jax.tree.map(lambda a: a.reshape(parts, -1, *a.shape[1:]), (images, labels))
+        batch = jax.tree.map(lambda a: a.reshape(parts, -1, *a.shape[1:]), (images, targets))
         zeros = jax.tree.map(jnp.zeros_like, params)
         (grads, stats), logits = lax.scan(part, (zeros, stats), (*batch, jax.random.split(key, parts)))
         return grads, logits.reshape(-1, logits.shape[-1]), stats
@@ -80,8 +81,10 @@ def make_train_step(
         place = lax.axis_index(AXIS) * n + jnp.arange(n)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(augment_key, place)
         inputs = preprocess.normalize(augment(images, keys, config.augment))
+        inputs = erase(inputs, keys, config.augment)
+        inputs, targets, labels = mix(inputs, labels, keys, config.augment, model.num_classes)
 
-        grads, logits, stats = gradients(state, inputs, labels, dropout_key)
+        grads, logits, stats = gradients(state, inputs, targets, dropout_key)
         grads, stats = lax.pmean((grads, stats), AXIS)
         grads = jax.tree.map(lambda g: g / (state.loss_scale.scale * parts), grads)
         # Through an exchange: XLA's CPU backend would otherwise work it out again for every parameter.
@@ -103,7 +106,7 @@ def make_train_step(
             lambda new, old: jnp.where(finite, new, old), (variables, opt_state, ema), kept
         )
         state = TrainState(state.step + 1, variables, opt_state, state.loss_scale.update(finite), ema)
-        losses = cross_entropy(logits, labels, config.loss.label_smoothing)
+        losses = cross_entropy(logits, targets, config.loss.label_smoothing)
         weights = jnp.broadcast_to(finite, labels.shape).astype(jnp.float32)
         return state, metrics.merge(lax.psum(measure(logits, labels, losses, weights), AXIS))
 

@@ -1,11 +1,13 @@
 """The train step: any number of devices, any number of parts, what is skipped, and that it learns."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import small_config
 
-from googlenet_jax.metrics import Metrics
+from googlenet_jax.metrics import Metrics, cross_entropy
+from googlenet_jax.train.loss import total_loss
 from googlenet_jax.train.setup import build_training
 
 
@@ -35,9 +37,10 @@ def difference(a, b):
 
 
 def test_eight_devices_train_as_one_does():
-    """With augmentation, dropout and synchronised batch norm; in float64, where rounding is no excuse."""
+    """With augmentation, mixing, dropout and synchronised batch norm; in float64, where rounding is no excuse."""
     with jax.enable_x64():
         changes = {"precision__compute_dtype": "float64", "augment__brightness": 0.4, "optimizer__weight_decay": 1e-4}
+        changes |= {"augment__policy": "trivial", "augment__cutout": 8, "augment__mixup": 0.4, "augment__cutmix": 1.0}
         one, eight = (run_steps(small_config(num_devices=n, **changes), *batch(), steps=2) for n in (1, 8))
     assert one[1]["loss"] == pytest.approx(eight[1]["loss"], rel=1e-5)
     assert difference(one[0], eight[0]) < 1e-5
@@ -49,6 +52,18 @@ def test_accumulated_parts_give_the_whole_batchs_gradient():
     whole, parts = (run_steps(small_config(optimizer__accumulate_steps=k, **changes), *batch()) for k in (1, 4))
     assert difference(whole[0], parts[0]) < 1e-6
     assert whole[1]["loss"] == pytest.approx(parts[1]["loss"], rel=1e-5)
+
+
+def test_a_mixed_images_loss_is_the_mixed_loss():
+    rng = np.random.default_rng(0)
+    logits, share = rng.standard_normal((6, 5)).astype(np.float32), rng.uniform(size=6)
+    a, b = np.array([0, 1, 2, 3, 4, 4]), np.array([1, 1, 0, 4, 2, 4])
+    targets = (share[:, None] * np.eye(5)[a] + (1 - share[:, None]) * np.eye(5)[b]).astype(np.float32)
+    expected = share * cross_entropy(logits, a, 0.1) + (1 - share) * cross_entropy(logits, b, 0.1)
+    np.testing.assert_allclose(cross_entropy(logits, targets, 0.1), expected, rtol=1e-5)
+    both = total_loss((jnp.asarray(logits), jnp.asarray(2 * logits)), targets, 0.1, 0.3)
+    head = share * cross_entropy(2 * logits, a, 0.1) + (1 - share) * cross_entropy(2 * logits, b, 0.1)
+    assert float(both) == pytest.approx(float(expected.mean() + 0.3 * head.mean()), rel=1e-5)
 
 
 def test_a_step_that_is_not_finite_is_skipped_and_counted():

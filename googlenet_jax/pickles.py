@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from googlenet_jax.importers.pickle_values import Array, Dtype, Global, Storage, Tensor
+from googlenet_jax.pickle_values import Array, Dtype, Global, Storage, Tensor
 
 _MAX_INSTRUCTIONS = 1_000_000
 _MAX_DIMENSIONS = 16

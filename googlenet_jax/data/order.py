@@ -1,0 +1,57 @@
+"""The order of training images and the random numbers of each: functions of the seed and the position alone.
+
+The position counts images since the start of training. So a batch is the same whatever the number of threads, worker
+processes or hosts, and reached at once after a restart.
+"""
+
+import functools
+
+import numpy as np
+
+_ORDER, _DRAWS = 0, 1  # independent random streams of one seed
+
+
+@functools.lru_cache(maxsize=3)
+def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    """The images of an epoch in their order, (count,) int64; every epoch has its own."""
+    return np.random.default_rng((seed, _ORDER, epoch)).permutation(count)
+
+
+def indices(seed: int, count: int, position: int, length: int) -> np.ndarray:
+    """The images at positions position, position + 1, ...
+
+    Args:
+      seed: of the training.
+      count: images in the training set.
+      position: of the first.
+      length: how many.
+
+    Returns:
+      (length,) int64 array of images' numbers; it may go over from one epoch into the next.
+    """
+    parts = []
+    end = position + length
+    while position < end:
+        epoch, start = divmod(position, count)
+        stop = min(count, start + end - position)
+        parts.append(permutation(seed, epoch, count)[start:stop])
+        position += stop - start
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def draws(seed: int, position: int, length: int, each: int) -> np.ndarray:
+    """Uniform random numbers for the images at positions position, position + 1, ...
+
+    Args:
+      seed: of the training.
+      position: of the first.
+      length: how many images.
+      each: numbers an image, a multiple of 4, which is what one step of the generator gives (Philox, Salmon et al.,
+        SC 2011).
+
+    Returns:
+      (length, each) float64 array, 0 to below 1.
+    """
+    counter = position * each // 4
+    generator = np.random.Generator(np.random.Philox(key=(seed << 8) | _DRAWS, counter=counter))
+    return generator.random((length, each))

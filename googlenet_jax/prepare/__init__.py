@@ -1,0 +1,1 @@
+"""Datasets into fast random-access files: what `googlenet prepare` does."""

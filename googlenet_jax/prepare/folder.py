@@ -1,0 +1,46 @@
+"""A folder of images into records."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from googlenet_jax.data.folders import FileSource, open_folder
+from googlenet_jax.data.images import BadImageError
+from googlenet_jax.errors import UserError
+from googlenet_jax.prepare.pack import Advance, Item, pack
+
+
+class _Files:
+    def __init__(self, split: str, source: FileSource):
+        self.split, self.source, self.total = split, source, len(source)
+
+    def items(self, start: Any) -> Iterator[Item]:
+        for index in range(start or 0, self.total):
+            path = self.source.paths[index]
+            try:
+                data = self.source.tree.read(path)
+            except BadImageError as error:
+                raise UserError(f"{error}; put it right or remove it, and run the command again") from None
+            yield Item(self.source.classes[index], path, data, index + 1, index + 1)
+
+    def check(self, images: Sequence[int]) -> None:
+        pass  # what the folder holds is what there should be
+
+
+def prepare_folder(root: str, output: Path, tiles: bool, advance: Advance) -> dict[str, Any]:
+    """Packs a folder dataset.
+
+    Args:
+      root: as in config.dataset.name=folder:ROOT.
+      output: directory to write.
+      tiles, advance: as for `pack`.
+
+    Returns:
+      As `pack`.
+
+    Raises:
+      UserError: if the folder is no dataset, or as `pack`.
+    """
+    train, val = open_folder(root)
+    streams = [_Files("train", train), _Files("val", val)]
+    return pack(output, f"folder:{root}", train.labels, streams, tiles, advance)

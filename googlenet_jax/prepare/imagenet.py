@@ -1,0 +1,221 @@
+"""ImageNet (ILSVRC 2012) from its official archives into records, in one pass and without unpacking them.
+
+ILSVRC2012_img_train.tar           one nXXXXXXXX.tar a class, of nXXXXXXXX_*.JPEG
+ILSVRC2012_img_val.tar             ILSVRC2012_val_XXXXXXXX.JPEG
+ILSVRC2012_devkit_t12.tar.gz       data/meta.mat: the classes; data/ILSVRC2012_validation_ground_truth.txt
+"""
+
+import io
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from googlenet_jax.errors import UserError
+from googlenet_jax.prepare.pack import Advance, Item, Stream, pack
+
+_MAX_IMAGE = 256 << 20
+_MAX_DEVKIT_FILE = 64 << 20
+_CLASS = re.compile(r"n\d{8}")
+_VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+
+
+class Devkit(NamedTuple):
+    """What the development kit says.
+
+    Attributes:
+      wnids: WordNet ids of the classes, sorted: the order that everybody numbers them in.
+      labels: their names.
+      train_images: of each class.
+      val_classes: of each validation image.
+    """
+
+    wnids: list[str]
+    labels: list[str]
+    train_images: list[int]
+    val_classes: list[int]
+
+
+def prepare_imagenet(
+    train: Path, val: Path, devkit: Path, output: Path, tiles: bool, advance: Advance
+) -> dict[str, Any]:
+    """Packs ImageNet.
+
+    Args:
+      train, val, devkit: the three archives.
+      output: directory to write.
+      tiles, advance: as for `pack`.
+
+    Returns:
+      As `pack`.
+
+    Raises:
+      UserError: if an archive is damaged, holds something else, or images are missing.
+    """
+    kit = read_devkit(devkit)
+    streams: list[Stream] = [_Train(train, kit), _Val(val, kit)]
+    return pack(output, f"ImageNet from {train.name} and {val.name}", kit.labels, streams, tiles, advance)
+
+
+def read_devkit(path: Path) -> Devkit:
+    """Reads the classes and the validation images' labels.
+
+    Args:
+      path: ILSVRC2012_devkit_t12.tar.gz.
+
+    Returns:
+      A `Devkit`.
+
+    Raises:
+      UserError: if it is something else.
+    """
+    from scipy.io import loadmat  # takes a while, and only this needs it
+
+    files = {}
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if name in ("meta.mat", "ILSVRC2012_validation_ground_truth.txt") and member.isreg():
+                    files[name] = _read(archive, member, _MAX_DEVKIT_FILE)
+        synsets = loadmat(io.BytesIO(files["meta.mat"]), squeeze_me=True)["synsets"]
+        leaves = [entry for entry in np.atleast_1d(synsets) if int(entry["num_children"]) == 0]
+        leaves.sort(key=lambda entry: str(entry["WNID"]))
+        number = {int(entry["ILSVRC2012_ID"]): i for i, entry in enumerate(leaves)}
+        truth = files["ILSVRC2012_validation_ground_truth.txt"].decode().split()
+        return Devkit(
+            wnids=[str(entry["WNID"]) for entry in leaves],
+            labels=[str(entry["words"]) for entry in leaves],
+            train_images=[int(entry["num_train_images"]) for entry in leaves],
+            val_classes=[number[int(line)] for line in truth],
+        )
+    except KeyError as error:
+        raise UserError(f"--devkit {path}: it lacks {error}; it should be ILSVRC2012_devkit_t12.tar.gz") from None
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # tarfile, zlib and scipy raise many kinds for damaged data
+        raise UserError(f"--devkit {path}: damaged, or something else ({' '.join(str(error).split())})") from None
+
+
+class _Train:
+    """A tar of tars. A place in it is [offset of the inner tar in the outer, offset of the next image in the inner]."""
+
+    split = "train"
+
+    def __init__(self, path: Path, kit: Devkit):
+        self.path, self.kit, self.total = path, kit, path.stat().st_size
+
+    def items(self, start: Any) -> Iterator[Item]:
+        number = {wnid: i for i, wnid in enumerate(self.kit.wnids)}
+        outer_at, inner_at = start or (0, 0)
+        with self.path.open("rb") as file:
+            for member, archive in _members(file, outer_at, f"--train {self.path}"):
+                wnid = Path(member.name).stem
+                if not _CLASS.fullmatch(wnid) or not member.isreg():
+                    raise UserError(f"--train {self.path}: {member.name} is not the archive of a class, nXXXXXXXX.tar")
+                if wnid not in number:
+                    raise UserError(f"--train {self.path}: the devkit knows no class {wnid}")
+                inner = archive.extractfile(member)
+                assert inner is not None  # it is regular
+                where = f"--train {self.path}, {member.name}"
+                here = outer_at + member.offset
+                for image, images in _members(inner, inner_at, where):
+                    done = here + inner_at + image.offset_data + image.size
+                    after = [here, inner_at + _behind(image)]
+                    yield Item(number[wnid], image.name, _read(images, image, _MAX_IMAGE, where), after, done)
+                inner_at = 0
+
+    def check(self, images: Sequence[int]) -> None:
+        _compare(f"--train {self.path}", self.kit, images, self.kit.train_images)
+
+
+class _Val:
+    """A tar of images. A place in it is an offset."""
+
+    split = "val"
+
+    def __init__(self, path: Path, kit: Devkit):
+        self.path, self.kit, self.total = path, kit, path.stat().st_size
+
+    def items(self, start: Any) -> Iterator[Item]:
+        at = start or 0
+        where = f"--val {self.path}"
+        with self.path.open("rb") as file:
+            for image, images in _members(file, at, where):
+                name = _VAL.fullmatch(Path(image.name).name)
+                if not name or not 1 <= int(name[1]) <= len(self.kit.val_classes):
+                    raise UserError(f"{where}: {image.name} is not an image that the devkit has a label for")
+                label = self.kit.val_classes[int(name[1]) - 1]
+                after = at + _behind(image)
+                yield Item(label, image.name, _read(images, image, _MAX_IMAGE, where), after, after)
+
+    def check(self, images: Sequence[int]) -> None:
+        wanted = np.bincount(self.kit.val_classes, minlength=len(self.kit.wnids)).tolist()
+        _compare(f"--val {self.path}", self.kit, images, wanted)
+
+
+def _members(file: Any, start: int, where: str) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    """The members from an offset on; theirs are counted from there."""
+    file.seek(start)
+    try:
+        with tarfile.open(fileobj=_Behind(file, start), mode="r:") as archive:
+            for member in archive:
+                if not member.isdir():
+                    yield member, archive
+    except tarfile.ReadError as error:
+        if "empty" not in str(error):  # an archive that is taken up behind its last member
+            raise UserError(f"{where}: a damaged archive ({error}); download it again") from None
+    except tarfile.TarError as error:
+        raise UserError(f"{where}: a damaged archive ({error}); download it again") from None
+
+
+class _Behind(io.RawIOBase):
+    """The part of a file behind an offset."""
+
+    def __init__(self, file: BinaryIO, start: int):
+        self._file, self._start = file, start
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset + self._start * (whence == io.SEEK_SET), whence) - self._start
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+
+def _behind(member: tarfile.TarInfo) -> int:
+    """Where the next member begins."""
+    return member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int, where: str = "") -> bytes:
+    if member.size > limit or member.issparse() or not member.isreg():
+        raise UserError(f"{where}: {member.name} is not a file that belongs here ({member.size:,} bytes)")
+    file = archive.extractfile(member)
+    assert file is not None  # it is regular
+    data = file.read()
+    if len(data) != member.size:
+        raise UserError(f"{where}: cut off in {member.name}; download it again")
+    return data
+
+
+def _compare(where: str, kit: Devkit, found: Sequence[int], wanted: Sequence[int]) -> None:
+    wrong = [i for i, (have, want) in enumerate(zip(found, wanted, strict=True)) if have != want]
+    if wrong:
+        i = wrong[0]
+        raise UserError(
+            f"{where}: {found[i]} images of {kit.wnids[i]}, the devkit says {wanted[i]}"
+            + (f", and {len(wrong) - 1} more such classes" if len(wrong) > 1 else "")
+            + ": the archive is not whole; get it again, and another --output"
+        )

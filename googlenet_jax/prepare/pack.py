@@ -1,0 +1,213 @@
+"""Packs encoded images into ArrayRecord shards, see `data.records`; what was stopped goes on after its last shard."""
+
+import collections
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from googlenet_jax.data.records import FORMAT, INDEX, VERSION, encode
+from googlenet_jax.errors import UserError
+from googlenet_jax.runtime import cpu_cores
+
+SHARD_IMAGES = 10_000
+_PROGRESS = "unfinished.json"
+_OPTIONS = "group_size:1,uncompressed"  # each record for itself; images are compressed already
+
+
+class Item(NamedTuple):
+    """An image to pack.
+
+    Attributes:
+      label: index of its class.
+      name: for messages.
+      data: the image file.
+      after: where its stream goes on behind it, a JSON value.
+      done: how far the stream is, in the unit of its `total`.
+    """
+
+    label: int
+    name: str
+    data: bytes
+    after: Any
+    done: int
+
+
+class Stream(Protocol):
+    """The images of one split, in an order that can be taken up anywhere.
+
+    Attributes:
+      split: "train" or "val".
+      total: images or bytes in all.
+    """
+
+    split: str
+    total: int
+
+    def items(self, start: Any) -> Iterator[Item]:
+        """From the place that an earlier `Item.after` gave, or the beginning for None."""
+
+    def check(self, images: Sequence[int]) -> None:
+        """Raises `UserError` if so many images of each class are not what there should be."""
+
+
+Advance = Callable[[str, int, int], object]
+
+
+def pack(
+    output: Path,
+    origin: str,
+    labels: Sequence[str],
+    streams: Sequence[Stream],
+    tiles: bool = False,
+    advance: Advance = lambda split, done, total: None,
+    shard_images: int = SHARD_IMAGES,
+) -> dict[str, Any]:
+    """Writes a dataset.
+
+    Args:
+      output: directory to make, or one where the same packing was stopped.
+      origin: names what is packed; another may not be continued.
+      labels: class names.
+      streams: one a split.
+      tiles: transcode JPEG files to restart-marker tiles, see `data.tiles`; others stay as they are.
+      advance: told the split, how far it is and how far it goes.
+      shard_images: images a shard.
+
+    Returns:
+      {"images": {split: count}, "tiled": count, "plain": {why not tiled: count}}.
+
+    Raises:
+      UserError: if the output is something else, or images are missing.
+    """
+    origin = f"{origin}, {'with' if tiles else 'without'} tiles"
+    state = _state(output, origin, labels)
+    transcode = _transcoder() if tiles else _as_is
+    with ThreadPoolExecutor(cpu_cores()) as threads:
+        for stream in streams:
+            _pack_split(output, state, stream, transcode, threads, advance, shard_images)
+    for stream in streams:
+        stream.check(state["splits"][stream.split]["classes"])
+    splits = {name: split["shards"] for name, split in state["splits"].items()}
+    index = {"format": FORMAT, "version": VERSION, "origin": origin, "labels": list(labels), "splits": splits}
+    _replace(output / INDEX, index)
+    (output / _PROGRESS).unlink()
+    images = {name: sum(shard["images"] for shard in shards) for name, shards in splits.items()}
+    return {"images": images, "tiled": state["tiled"], "plain": state["plain"]}
+
+
+def _state(output: Path, origin: str, labels: Sequence[str]) -> dict[str, Any]:
+    """What is done so far."""
+    if (output / INDEX).exists():
+        raise UserError(f"{output} holds a finished dataset already: take another --output, or remove it")
+    try:
+        state = json.loads((output / _PROGRESS).read_text())
+        if (state["origin"], state["labels"]) != (origin, list(labels)):
+            raise UserError(f"{output} holds an unfinished dataset of {state['origin']}: take another --output")
+        return state
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{output / _PROGRESS} is damaged: remove {output} and begin anew") from None
+    if output.exists() and any(output.iterdir()):
+        raise UserError(f"--output {output} is not empty: take another, or remove it")
+    output.mkdir(parents=True, exist_ok=True)
+    state = {"origin": origin, "labels": list(labels), "splits": {}, "tiled": 0, "plain": {}}
+    _replace(output / _PROGRESS, state)
+    return state
+
+
+class _Packed(NamedTuple):
+    item: Item
+    record: bytes
+    plain: str | None  # why it has no tiles
+
+
+def _pack_split(
+    output: Path,
+    state: dict[str, Any],
+    stream: Stream,
+    transcode: Callable[[Item], _Packed],
+    threads: ThreadPoolExecutor,
+    advance: Advance,
+    shard_images: int,
+) -> None:
+    split = state["splits"].setdefault(
+        stream.split, {"shards": [], "after": None, "finished": False, "classes": [0] * len(state["labels"])}
+    )
+    if split["finished"]:
+        return
+    packed = _in_order(threads, transcode, stream.items(split["after"]))
+    while first := next(packed, None):
+        name = f"{stream.split}-{len(split['shards']):05d}.array_record"
+        partial = output / f"{name}.partial"
+        partial.unlink(missing_ok=True)
+        writer = ArrayRecordWriter(str(partial), _OPTIONS)
+        count, plain = 0, collections.Counter(state["plain"])
+        one: _Packed | None = first
+        while one is not None:
+            writer.write(one.record)
+            count += 1
+            split["classes"][one.item.label] += 1
+            split["after"] = one.item.after
+            if one.plain is None:
+                state["tiled"] += 1
+            else:
+                plain[one.plain] += 1
+            advance(stream.split, one.item.done, stream.total)
+            one = next(packed, None) if count < shard_images else None
+        writer.close()
+        partial.replace(output / name)
+        split["shards"].append({"file": name, "images": count})
+        state["plain"] = dict(plain)
+        _replace(output / _PROGRESS, state)
+    split["finished"] = True
+    _replace(output / _PROGRESS, state)
+
+
+def _in_order(
+    threads: ThreadPoolExecutor, transcode: Callable[[Item], _Packed], items: Iterator[Item]
+) -> Iterator[_Packed]:
+    """Maps in threads, a bounded number of items ahead."""
+    waiting: collections.deque[Future[_Packed]] = collections.deque()
+    for item in items:
+        waiting.append(threads.submit(transcode, item))
+        if len(waiting) > 4 * cpu_cores():
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _as_is(item: Item) -> _Packed:
+    return _Packed(item, encode(item.label, item.name, item.data), "not asked for")
+
+
+def _transcoder() -> Callable[[Item], _Packed]:
+    try:
+        from googlenet_jax.data.transcode import transcode
+    except ImportError:
+        raise UserError("--tiles needs numba: pip install -e .[tiles]") from None
+
+    def tiled(item: Item) -> _Packed:
+        try:
+            image, offsets = transcode(item.data)
+        except ValueError as error:
+            reason = str(error).partition(" at ")[0]
+            return _Packed(item, encode(item.label, item.name, item.data), reason)
+        return _Packed(item, encode(item.label, item.name, image, offsets), None)
+
+    return tiled
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON so that a crash leaves the old or the new file."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

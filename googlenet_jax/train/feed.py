@@ -1,0 +1,113 @@
+"""Feeds the train step: batches that lie on the devices before they are needed."""
+
+import contextlib
+from collections.abc import Callable, Generator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from flax import jax_utils
+from jax import lax
+
+from googlenet_jax.data import order
+from googlenet_jax.data.augment import resized_crop
+from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.cache import CROPS_LATER, cached
+from googlenet_jax.data.loader import Process, train_batches
+from googlenet_jax.data.sources import ArraySource, Source
+from googlenet_jax.errors import UserError
+from googlenet_jax.parallel import AXIS, parallel, replicate, split_batch
+from googlenet_jax.train.setup import Training
+
+_AHEAD = 2  # batches on the devices while a step runs
+
+
+def feed(
+    source: Source,
+    training: Training,
+    config: ml_collections.ConfigDict,
+    bad_images: BadImageLog,
+    first: int,
+    advance: Callable[[int, int], object],
+) -> Generator[tuple[Any, Any], None, None]:
+    """Endless batches for the train step, each a function of the seed and its number alone.
+
+    Args:
+      source: the training images.
+      training: whose devices and crop are used.
+      config: the whole configuration.
+      bad_images: told of what cannot be read.
+      first: number of the batch to begin with.
+      advance: told the progress of decoding images for a cache.
+
+    Returns:
+      An iterator over images (devices, n, size, size, 3) uint8 and labels (devices, n) int32, on this process's
+      devices.
+    """
+    if config.dataset.cache != "none":
+        source = cached(source, config, bad_images, advance)
+        if config.dataset.cache == "device":
+            return _from_devices(source, training, config, first)
+    return _from_host(source, training, config, bad_images, first)
+
+
+def _from_host(
+    source: Source, training: Training, config: ml_collections.ConfigDict, bad_images: BadImageLog, first: int
+) -> Generator[tuple[Any, Any], None, None]:
+    local = [device for device in training.devices if device.process_index == jax.process_index()]
+    process = Process(jax.process_index(), jax.process_count())
+    loaded = train_batches(source, config, training.preprocess.crop, bad_images, first, process)
+    with contextlib.closing(loaded) as batches:
+        split = (split_batch((batch.images, batch.labels), training.devices) for batch in batches)
+        yield from jax_utils.prefetch_to_device(split, _AHEAD, local, AXIS)
+
+
+def _from_devices(
+    source: ArraySource, training: Training, config: ml_collections.ConfigDict, first: int
+) -> Generator[tuple[Any, Any], None, None]:
+    """The whole set lies on every device; only the numbers of a batch's images go there."""
+    images, labels = _placed(source, training)
+    count = len(source)
+    del source  # the host needs its copy no longer
+    take = parallel(_make_take(config), training.devices, replicated=3, split=1, split_result=True)
+    share = config.batch_size // jax.process_count()
+    mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+    for number in range(first, 1 << 31):
+        wanted = order.indices(config.seed, count, number * config.batch_size, config.batch_size)[mine]
+        yield take(images, labels, np.int32(number), split_batch(wanted.astype(np.int32), training.devices))
+
+
+def _placed(source: ArraySource, training: Training) -> Any:
+    try:
+        return replicate((source.images, source.classes.astype(np.int32)), training.devices)
+    except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            f"config.dataset.cache=device: {source.images.nbytes / 2**30:.1f} GiB of images do not fit on a device; "
+            "set config.dataset.cache=host"
+        ) from None
+
+
+def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
+    """Picks a device's part of a batch out of the whole set, and cuts crops where they are cut later."""
+    augment, size = config.augment, config.dataset.image_size
+
+    def cut(image: jax.Array, key: jax.Array) -> jax.Array:
+        if augment.crop == "random":
+            top, left = jax.random.randint(key, (2,), 0, image.shape[0] - size + 1)
+            return lax.dynamic_slice(image, (top, left, 0), (size, size, 3))
+        return resized_crop(image, key, size, augment.area, augment.aspect, augment.antialias)
+
+    def take(images: jax.Array, labels: jax.Array, number: jax.Array, wanted: jax.Array) -> tuple[jax.Array, jax.Array]:
+        chosen = images[wanted]
+        if augment.crop in CROPS_LATER:
+            # Apart from the step's keys, and again by an image's place in the whole batch.
+            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), number), 1)
+            place = lax.axis_index(AXIS) * len(wanted) + jnp.arange(len(wanted))
+            chosen = jax.vmap(cut)(chosen, jax.vmap(jax.random.fold_in, (None, 0))(key, place))
+        return chosen, labels[wanted]
+
+    return take

@@ -1,0 +1,136 @@
+"""The loader's order, its independence of threads, workers and hosts, and what becomes of bad images."""
+
+import functools
+import logging
+
+import jax
+import numpy as np
+import pytest
+from conftest import small_config
+
+from googlenet_jax.data import order
+from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.images import BadImageError
+from googlenet_jax.data.loader import Process, eval_batches, train_batches
+from googlenet_jax.data.resize import center_crop
+from googlenet_jax.data.sources import open_source
+from googlenet_jax.errors import UserError
+
+ALONE = Process(0, 1)
+no_crop = functools.partial(center_crop, size=32, fraction=1.0)
+
+
+def eval_crop(picture):
+    return (no_crop(picture),)
+
+
+def take(iterator, count):
+    return [next(iterator) for _ in range(count)]
+
+
+def same(ours, theirs):
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def batches_of(folder, first=0, process=ALONE, **changes):
+    config = small_config(batch_size=4, dataset__name=f"folder:{folder}", augment__crop="resized", **changes)
+    return train_batches(open_source(config.dataset)[0], config, no_crop, BadImageLog("mend"), first, process)
+
+
+def test_batches_are_a_function_of_seed_and_number(image_folder):
+    whole = take(batches_of(image_folder), 8)
+    same(whole, take(batches_of(image_folder, dataset__num_threads=1), 8))
+    same(whole, take(batches_of(image_folder, dataset__num_threads=4), 8))
+    same(whole[5:], take(batches_of(image_folder, first=5), 3))
+    halves = [take(batches_of(image_folder, process=Process(i, 2)), 8) for i in range(2)]
+    same(whole, [jax.tree.map(lambda *parts: np.concatenate(parts), *pair) for pair in zip(*halves, strict=True)])
+    assert any(
+        (a.images != b.images).any() for a, b in zip(whole, take(batches_of(image_folder, seed=1), 8), strict=True)
+    )
+    assert next(batches_of(image_folder, first=500_000)).images.shape == (4, 32, 32, 3)
+
+
+def test_worker_processes_give_the_same_batches(image_folder):
+    workers = batches_of(image_folder, dataset__num_workers=2, dataset__num_threads=1)
+    same(take(batches_of(image_folder), 5), take(workers, 5))
+    workers.close()
+
+
+def test_random_numbers_belong_to_positions():
+    whole = order.draws(3, 0, 50, 24)
+    np.testing.assert_array_equal(whole[17:29], order.draws(3, 17, 12, 24))
+    assert len(np.unique(whole)) == whole.size
+    assert abs(whole.mean() - 0.5) < 0.03
+
+
+def test_every_epoch_is_a_new_permutation_of_all_images():
+    config = small_config(batch_size=9, dataset__synthetic_images=70, augment__crop="none", augment__flip=False)
+    source = open_source(config.dataset)[0]
+    batches = take(train_batches(source, config, no_crop, BadImageLog("error")), 16)
+    rows = [image.tobytes() for batch in batches for image in batch.images]
+    assert len(set(rows[:70])) == len(set(rows[70:140])) == 70
+    assert rows[:70] != rows[70:140]
+
+
+@pytest.mark.parametrize("hosts", [1, 2, 4])
+def test_evaluation_sees_each_image_once_and_fills_the_last_batch(hosts):
+    config = small_config(dataset__synthetic_images=72)
+    source = open_source(config.dataset)[1]
+    seen = []
+    for host in range(hosts):
+        process = Process(host, hosts)
+        batches = list(eval_batches(source, config, eval_crop, BadImageLog("error"), 4, process))
+        assert [batch.images[0].shape for batch in batches] == [(4 // hosts, 32, 32, 3)] * 4
+        seen += [batch.images[0][row].tobytes() for batch in batches for row in np.flatnonzero(batch.weights)]
+    assert (len(source), len(seen), len(set(seen))) == (14, 14, 14)
+
+
+def damage(folder):
+    """A truncated, an empty and a text file among the training images, and a truncated one to validate."""
+    (folder / "train" / "cat" / "0.jpg").write_bytes((folder / "train" / "cat" / "0.jpg").read_bytes()[:300])
+    (folder / "train" / "cat" / "2.jpg").write_bytes(b"")
+    (folder / "train" / "dog" / "0.jpg").write_text("not an image")
+    (folder / "val" / "dog" / "0.jpg").write_bytes((folder / "val" / "dog" / "0.jpg").read_bytes()[:300])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_images_are_skipped_named_once_and_counted(image_folder, caplog, workers):
+    damage(image_folder)
+    changes = {"augment__crop": "none", "dataset__num_workers": workers}
+    config = small_config(batch_size=4, dataset__name=f"folder:{image_folder}", **changes)
+    train, val = open_source(config.dataset)
+    log = BadImageLog("mend")
+    batches = train_batches(train, config, no_crop, log)
+    with caplog.at_level(logging.WARNING):
+        assert all(batch.weights.all() for batch in take(batches, 9))
+    batches.close()
+    assert len(log.skipped) == 3
+    for name in ("cat/0.jpg", "cat/2.jpg", "dog/0.jpg"):
+        assert caplog.text.count(name) == 1
+    weights = [batch.weights for batch in eval_batches(val, config, eval_crop, BadImageLog("skip"), 4)]
+    assert np.concatenate(weights).sum() == 5
+
+
+def test_odd_images_are_mended_skipped_or_an_error(image_folder, caplog):
+    jpeg = image_folder / "train" / "cat" / "0.jpg"
+    (image_folder / "train" / "cat" / "claims.png").write_bytes(jpeg.read_bytes())
+
+    def load(policy):
+        config = small_config(dataset__name=f"folder:{image_folder}", dataset__bad_images=policy, augment__crop="none")
+        log = BadImageLog(policy)
+        take(train_batches(open_source(config.dataset)[0], config, no_crop, log), 2)
+        return len(log.mended), len(log.skipped)
+
+    with caplog.at_level(logging.INFO):
+        assert load("mend") == (1, 0)
+    assert caplog.text.count(" mended ") == 1
+    assert load("skip") == (0, 1)
+    with pytest.raises(BadImageError, match=r"claims.png: a JPEG file.*bad_images=mend"):
+        load("error")
+
+
+def test_no_readable_image_is_one_line(image_folder):
+    for path in (image_folder / "train").rglob("*.*"):
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="none of the training images"):
+        next(batches_of(image_folder))

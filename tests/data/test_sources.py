@@ -1,0 +1,201 @@
+"""Every source of images: what it finds, and what it says of one that is not as it should be."""
+
+import io
+import pickle
+import subprocess
+import sys
+import tarfile
+
+import msgpack
+import numpy as np
+import pytest
+from conftest import ROOT, small_config
+
+from googlenet_jax.data.images import BadImageError
+from googlenet_jax.data.sources import open_source
+from googlenet_jax.errors import UserError
+
+
+def opened(name):
+    return open_source(small_config(dataset__name=name).dataset)
+
+
+def message(name):
+    with pytest.raises(UserError) as error:
+        opened(name)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_image_lists(image_folder):
+    (image_folder / "train_list.txt").write_text("train/cat/0.jpg 0\ntrain/dog/1.png 1\n")
+    (image_folder / "val_list.txt").write_text("val/dog/0.jpg 1\n")
+    (image_folder / "labels.txt").write_text("a cat\na dog\n")
+    train, val = opened(f"folder:{image_folder}")
+    assert (train.labels, len(train), len(val), train[1][1], val[0][1]) == (["a cat", "a dog"], 2, 1, 1, 1)
+    (image_folder / "val_list.txt").write_text("val/dog/0.jpg one\n")
+    assert "line 1" in message(f"folder:{image_folder}")
+
+
+def test_class_folders(image_folder):
+    (image_folder / "train" / "cat" / "more").mkdir()
+    (image_folder / "train" / "cat" / "0.jpg").rename(image_folder / "train" / "cat" / "more" / "0.JPEG")
+    (image_folder / "train" / ".hidden").mkdir()
+    train, val = opened(f"folder:{image_folder}")
+    assert (train.labels, len(train), len(val)) == (["cat", "dog"], 12, 6)
+    assert sum(train[i][1] for i in range(12)) == 6
+    (image_folder / "val").rename(image_folder / "test")
+    assert len(opened(f"folder:{image_folder}")[1]) == 6
+
+
+def test_folder_mistakes_name_the_thing(image_folder, tmp_path):
+    assert "no such directory" in message(f"folder:{tmp_path / 'nowhere'}")
+    (tmp_path / "empty").mkdir()
+    assert "no directory 'train'" in message(f"folder:{tmp_path / 'empty'}")
+    (image_folder / "val" / "bird").mkdir()
+    assert "'bird' is in val alone" in message(f"folder:{image_folder}")
+    (image_folder / "train" / "bird").mkdir()
+    for path in (image_folder / "val").rglob("*.*"):
+        path.unlink()
+    assert "holds no images" in message(f"folder:{image_folder}")
+
+
+def test_digits_are_sklearns():
+    train, val = opened("digits")
+    assert (len(train), len(val), train.labels) == (1437, 360, list("0123456789"))
+    rows = {image.tobytes() for image in val.images} & {image.tobytes() for image in train.images}
+    assert len(rows) == 0
+
+
+def cifar(fine):
+    """Images and classes of a small CIFAR, and its class names."""
+    rng = np.random.default_rng(0)
+    splits = {}
+    for split, count in (("train", 20), ("test", 8)):
+        splits[split] = rng.integers(0, 256, (count, 3, 32, 32), np.uint8), rng.integers(0, 10, count)
+    return splits, [f"{'fine' if fine else 'class'}_{i}" for i in range(10)]
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes strings as Python 2 did, in which the authors of CIFAR wrote theirs."""
+
+    def save_string(self, text):
+        data = text if isinstance(text, bytes) else text.encode()
+        self.write(pickle.BINSTRING + len(data).to_bytes(4, "little") + data)
+
+    dispatch = pickle._Pickler.dispatch | {str: save_string, bytes: save_string}
+
+
+def python2_pickle(content):
+    file = io.BytesIO()
+    Python2Pickler(file, 2).dump(content)
+    return file.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
+def cifar_files(fine, binary):
+    """The files of the official archives, by name."""
+    splits, names = cifar(fine)
+    files = {}
+    for split, (images, classes) in splits.items():
+        rows = images.reshape(len(images), -1)
+        # CIFAR-10's training images come in batches, here two.
+        parts = np.array_split(np.arange(len(rows)), 2) if split == "train" and not fine else [np.arange(len(rows))]
+        for number, part in enumerate(parts, 1):
+            name = split if fine else (f"data_batch_{number}" if split == "train" else "test_batch")
+            if binary:
+                columns = [classes[part, None]] if not fine else [classes[part, None] // 2, classes[part, None]]
+                files[f"{name}.bin"] = np.hstack([*columns, rows[part]]).astype(np.uint8).tobytes()
+            else:
+                label = "fine_labels" if fine else "labels"
+                content = {"data": rows[part], label: classes[part].tolist(), "batch_label": "of some images"}
+                files[name] = python2_pickle(content)
+    if binary:
+        files["fine_label_names.txt" if fine else "batches.meta.txt"] = ("\n".join(names) + "\n\n").encode()
+    else:
+        meta, key = ("meta", "fine_label_names") if fine else ("batches.meta", "label_names")
+        files[meta] = python2_pickle({key: names})
+    folders = {
+        (False, False): "cifar-10-batches-py",
+        (False, True): "cifar-10-batches-bin",
+        (True, False): "cifar-100-python",
+        (True, True): "cifar-100-binary",
+    }
+    folder = folders[fine, binary]
+    return folder, files
+
+
+def write_archive(path, folder, files):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("fine", [False, True], ids=["cifar10", "cifar100"])
+@pytest.mark.parametrize("binary", [False, True], ids=["python", "binary"])
+def test_cifar(tmp_path, fine, binary):
+    splits, names = cifar(fine)
+    folder, files = cifar_files(fine, binary)
+    archive = write_archive(
+        tmp_path / f"cifar-{'100' if fine else '10'}-{'binary' if binary else 'python'}.tar.gz", folder, files
+    )
+    unpacked = tmp_path / "unpacked" / folder
+    unpacked.mkdir(parents=True)
+    for name, data in files.items():
+        (unpacked / name).write_bytes(data)
+    for place in (archive, tmp_path, unpacked, unpacked.parent):
+        for source, (images, classes) in zip(opened(f"cifar:{place}"), splits.values(), strict=True):
+            assert source.labels == names
+            np.testing.assert_array_equal(source.images, images.transpose(0, 2, 3, 1))
+            np.testing.assert_array_equal(source.classes, classes)
+
+
+class Payload:
+    """Calls print when a pickle that trusts it is loaded."""
+
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+def test_cifar_mistakes(tmp_path, capsys):
+    folder, files = cifar_files(fine=False, binary=False)
+    assert "no such file" in message(f"cifar:{tmp_path / 'nowhere'}")
+    (tmp_path / "empty").mkdir()
+    assert "cifar-10-python.tar.gz" in message(f"cifar:{tmp_path / 'empty'}")
+    whole = write_archive(tmp_path / "a.tar.gz", folder, files).read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
+    assert "cut.tar.gz" in message(f"cifar:{tmp_path / 'cut.tar.gz'}")
+    hostile = write_archive(tmp_path / "b.tar.gz", folder, files | {"data_batch_1": pickle.dumps(Payload())})
+    assert "print" in message(f"cifar:{hostile}")
+    assert capsys.readouterr().out == ""
+    short = write_archive(tmp_path / "c.tar.gz", folder, {k: v for k, v in files.items() if k != "test_batch"})
+    assert "0 of test images" in message(f"cifar:{short}")
+
+
+def test_records_that_are_not(tmp_path, image_folder):
+    from googlenet_jax.prepare.folder import prepare_folder
+
+    assert "googlenet prepare" in message(f"records:{tmp_path / 'nowhere'}")
+    prepare_folder(str(image_folder), tmp_path / "r", False, lambda *_: None)
+    train, _ = opened(f"records:{tmp_path / 'r'}")
+    train._records = [msgpack.packb([7, "a", b"x"]), b"\x00", msgpack.packb([1, "a.jpg", b"no"])]
+    for index, said in enumerate(("not an image with its label", "damaged", "a.jpg")):
+        with pytest.raises(BadImageError, match=said):
+            train[index]
+    shard = next((tmp_path / "r").glob("val*"))
+    shard.unlink()
+    assert shard.name in message(f"records:{tmp_path / 'r'}")
+    (tmp_path / "r" / "dataset.json").write_text("{}")
+    assert "damaged" in message(f"records:{tmp_path / 'r'}")
+
+
+def test_training_and_its_data_need_no_tensorflow():
+    code = (
+        "import sys; sys.argv = ['x']; import launch; from googlenet_jax.train import loop; "
+        "from googlenet_jax.data import cifar, folders, records, tfds_source; import tensorflow_datasets; "
+        "print([name for name in ('tensorflow', 'torch', 'numba', 's3fs') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout.strip() == "[]", result.stderr

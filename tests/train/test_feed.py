@@ -1,0 +1,73 @@
+"""What feeds the train step: from the host or from the devices, the same batches at any start."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from conftest import small_config
+
+from googlenet_jax.data import cache
+from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.sources import open_source
+from googlenet_jax.errors import UserError
+from googlenet_jax.train.feed import feed
+from googlenet_jax.train.setup import build_training
+
+
+def batches(config, count, first=0):
+    source = open_source(config.dataset, config.seed)[0]
+    training = build_training(config, len(source), len(source.labels))
+    fed = feed(source, training, config, BadImageLog("mend"), first, lambda done, total: None)
+    found = [jax.tree.map(np.asarray, batch) for batch in itertools.islice(fed, count)]
+    fed.close()
+    return [jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch) for batch in found]
+
+
+def same(ours, theirs):
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.parametrize("where", ["host", "device"])
+def test_cached_images_are_the_loaders(where):
+    config = small_config(augment__crop="shift", augment__flip=False)
+    whole = batches(config, 7)
+    cached = small_config(augment__crop="shift", augment__flip=False, dataset__cache=where)
+    same(whole, batches(cached, 7))
+    same(whole[5:], batches(cached, 2, first=5))
+    cached.num_devices = 4
+    same(whole, batches(cached, 7))
+
+
+@pytest.mark.parametrize("crop", ["resized", "random"])
+def test_crops_cut_on_the_device_depend_on_seed_and_number_alone(image_folder, crop):
+    def config(**changes):
+        changes |= {"dataset__name": f"folder:{image_folder}", "dataset__cache": "device", "augment__crop": crop}
+        return small_config(batch_size=8, eval__crop_fraction=0.875, **changes)
+
+    whole = batches(config(), 4)
+    assert whole[0][0].shape == (8, 32, 32, 3)
+    assert len({image.tobytes() for images, _ in whole for image in images}) > 28
+    same(whole[2:], batches(config(), 2, first=2))
+    for ours, theirs in zip(whole, batches(config(num_devices=8), 4), strict=True):
+        np.testing.assert_allclose(ours[0].astype(int), theirs[0], atol=1)  # XLA rounds otherwise in other shapes
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    assert (whole[0][0] != batches(config(seed=1), 1)[0][0]).any()
+
+
+def test_a_cache_leaves_out_what_cannot_be_read(image_folder):
+    (image_folder / "train" / "cat" / "0.jpg").write_bytes(b"")
+    changes = {"dataset__name": f"folder:{image_folder}", "dataset__cache": "host", "augment__crop": "resized"}
+    config = small_config(eval__crop_fraction=0.875, **changes)
+    log, told = BadImageLog("mend"), []
+    source = cache.cached(open_source(config.dataset)[0], config, log, lambda *progress: told.append(progress))
+    assert (len(source), len(log.skipped), told[-1]) == (11, 1, (12, 12))
+    assert source.images.shape[1:] == (37, 37, 3)  # 32 px is 0.875 of it
+    assert sorted(source.classes) == [0] * 5 + [1] * 6
+
+
+def test_a_cache_that_does_not_fit_is_one_line(monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 100)
+    config = small_config(dataset__cache="host")
+    with pytest.raises(UserError, match=r"0\.0 GiB for 72 images of 32 px"):
+        cache.cached(open_source(config.dataset)[0], config, BadImageLog("mend"))
