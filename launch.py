@@ -34,6 +34,7 @@ def main() -> int:
     _parse_flags()
     config, workdir = flags.FLAGS.config, flags.FLAGS.workdir
     runtime.configure_jax()
+    runtime.join_processes()
     from googlenet_jax import console  # after the flags, so that a mistake in them need not wait for JAX
 
     if flags.FLAGS.mode == "evaluate":

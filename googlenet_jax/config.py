@@ -247,6 +247,14 @@ def validate(config: ml_collections.ConfigDict) -> None:
             )
         if list(boundaries) != sorted(set(boundaries)) or boundaries[0] <= 0:
             raise UserError(f"config.schedule.boundaries={tuple(boundaries)} must be positive and ascending")
+    if config.dataset.cache == "device" and (config.augment.sampling, config.augment.interpolation) != (
+        "torchvision",
+        "bilinear",
+    ):
+        raise UserError(
+            "config.dataset.cache=device cuts resized crops as torchvision does: set config.dataset.cache=host, or "
+            "config.augment.sampling=torchvision and config.augment.interpolation=bilinear"
+        )
     if 0 < config.num_epochs <= config.schedule.warmup_epochs:
         raise UserError(
             f"config.schedule.warmup_epochs={config.schedule.warmup_epochs} leaves nothing of "

@@ -4,7 +4,6 @@ import logging
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -30,9 +29,9 @@ class _ConsoleHandler(logging.Handler):
 
 
 def show_log() -> None:
-    """Sends this package's log messages to the terminal."""
+    """Sends this package's log messages to the terminal; of several processes the first alone speaks."""
     root = logging.getLogger("googlenet_jax")
-    root.addHandler(_ConsoleHandler())
+    root.addHandler(_ConsoleHandler() if jax.process_index() == 0 else logging.NullHandler())
     root.setLevel(logging.INFO)
     root.propagate = False
     # What Orbax raises of a full disk it also logs with a traceback, and writes that end later find nobody waiting.
@@ -49,14 +48,14 @@ class TrainingDisplay:
     """Follows a training.
 
     Args:
-      path: the run directory.
+      workdir: the run directory, or its URL.
       start: the step that it begins after.
       total: its last step.
       val_images: in the validation set.
     """
 
-    def __init__(self, path: Path, start: int, total: int, val_images: int):
-        self.path, self.start, self.total = path, start, total
+    def __init__(self, workdir: str, start: int, total: int, val_images: int):
+        self.workdir, self.start, self.total = workdir.rstrip("/"), start, total
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -65,7 +64,7 @@ class TrainingDisplay:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or jax.process_index() > 0,
         )
         self.training = self.progress.add_task("training", total=total, completed=start, note="")
         self.caching = self.progress.add_task("decoding", total=None, note="", visible=False)
@@ -91,7 +90,7 @@ class TrainingDisplay:
             "s" if len(devices) > 1 else "",
             config.num_epochs,
             self.total,
-            self.path,
+            self.workdir,
         )
         if self.start < self.total:
             self.progress.update(self.training, note="compiling, up to a minute the first time")
@@ -130,7 +129,7 @@ class TrainingDisplay:
             log.warning("%d images could not be read and were left out; train.log names them", bad_images)
         if step < self.total:
             log.info("%s: saved at step %d of %d and stopped", signal, step, self.total)
-            log.info("to go on: the same command with --workdir %s", self.path)
+            log.info("to go on: the same command with --workdir %s", self.workdir)
             return
         table = Table("validation", "epoch", "top-1", "top-5", "loss", title=f"trained {step} steps")
         if val:
@@ -138,8 +137,9 @@ class TrainingDisplay:
             for name, line in (("best", best), ("last", val[-1])):
                 top1, top5, loss = (line.get(key, math.nan) for key in ("top1", "top5", "loss"))
                 table.add_row(name, f"{line['epoch']:g}", f"{top1:.2%}", f"{top5:.2%}", f"{loss:.4f}")
-        console.print(table)
-        log.info("the run is in %s", self.path)
-        log.info("next: googlenet predict --checkpoint %s IMAGE...", self.path)
-        log.info("      googlenet evaluate --checkpoint %s", self.path)
-        log.info("      tensorboard --logdir %s", self.path / "tensorboard")
+        if jax.process_index() == 0:
+            console.print(table)
+        log.info("the run is in %s", self.workdir)
+        log.info("next: googlenet predict --checkpoint %s IMAGE...", self.workdir)
+        log.info("      googlenet evaluate --checkpoint %s", self.workdir)
+        log.info("      tensorboard --logdir %s", f"{self.workdir}/tensorboard")

@@ -30,9 +30,10 @@ def select_devices(num_devices: int | None, batch_size: int, accumulate_steps: i
       UserError: when there are not so many, or the batch does not divide among them.
     """
     there = jax.devices()
+    alone = jax.process_count() == 1
     if num_devices is None:
         num_devices = len(there)
-        if there[0].platform == "cpu":
+        if there[0].platform == "cpu" and alone:
             sizes = range(2, len(there) + 1)
             num_devices = max([1, *(n for n in sizes if _is_worthwhile(batch_size, n, accumulate_steps))])
     if num_devices > len(there):
@@ -41,6 +42,10 @@ def select_devices(num_devices: int | None, batch_size: int, accumulate_steps: i
             way_out += f", or pretend with XLA_FLAGS=--xla_force_host_platform_device_count={num_devices}"
         raise UserError(
             f"config.num_devices={num_devices}, but there are {len(there)} {there[0].platform} devices: {way_out}"
+        )
+    if num_devices < len(there) and not alone:
+        raise UserError(
+            f"config.num_devices={num_devices}: {jax.process_count()} processes train on all their {len(there)} devices"
         )
     if batch_size % (num_devices * accumulate_steps):
         parts = f"{num_devices} devices" + (f" x {accumulate_steps} accumulated parts" if accumulate_steps > 1 else "")

@@ -8,7 +8,7 @@ import math
 import socket
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import ml_collections
 from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -26,15 +26,27 @@ class RunDirectory:
     Args:
       path: made if need be.
       config: the training's; kept as `config.json`.
+      writes: of several processes one writes, the others only look.
 
     Raises:
       UserError: if it holds a run of another configuration; the message lists the differences.
     """
 
-    def __init__(self, path: Path, config: ml_collections.ConfigDict):
+    def __init__(self, path: Path, config: ml_collections.ConfigDict, writes: bool = True):
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._metrics = path / "metrics.jsonl"
+        self._writes = writes
+        self._events: BinaryIO | None = None
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+        self._handler: logging.Handler = logging.NullHandler()
+        self._log: TextIO | None = None
+        if writes:
+            self._open(config)
+
+    def _open(self, config: ml_collections.ConfigDict) -> None:
+        path = self.path
         path.mkdir(parents=True, exist_ok=True)
         stored = path / "config.json"
         if stored.exists():
@@ -58,9 +70,6 @@ class RunDirectory:
         self._handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk shows elsewhere
         _ROOT_LOG.addHandler(self._handler)
         _ROOT_LOG.setLevel(logging.INFO)
-        self._events: BinaryIO | None = None
-        self._seconds_before = 0.0
-        self._started = time.monotonic()
 
     def rewind(self, step: int) -> None:
         """Forgets the metrics of steps after this one, which are about to be trained again.
@@ -68,6 +77,8 @@ class RunDirectory:
         Args:
           step: that training goes on from; 0 at its start.
         """
+        if not self._writes:
+            return
         kept = [line for line in self.metrics() if line["step"] <= step]
         if self._metrics.exists():
             _replace(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
@@ -113,6 +124,8 @@ class RunDirectory:
         seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values, "seconds": seconds}
+        if not self._writes:
+            return line
         scalars = [summary_pb2.Summary.Value(tag=f"{split}/{k}", simple_value=v) for k, v in values.items()]
         try:
             with self._metrics.open("a") as file:

@@ -16,6 +16,7 @@ from googlenet_jax import checkpoint
 from googlenet_jax.build import make_preprocess
 from googlenet_jax.config import to_json
 from googlenet_jax.crops import windows
+from googlenet_jax.data.images import Pixels
 from googlenet_jax.data.sources import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate import evaluate_checkpoints
@@ -95,7 +96,7 @@ def test_crops_and_ensembles_average_softmaxes(run, tmp_path):
     for image in images:
         of_nets = []
         for net in nets:
-            views = [w for window in windows(image, 10, net.preprocess) for w in (window, window[:, ::-1])]
+            views = [w for window in windows(Pixels(image), 10, net.preprocess) for w in (window, window[:, ::-1])]
             of_nets.append(np.mean(net.probabilities(views), 0))  # which crops nothing of what has its size
         probabilities.append(np.mean(of_nets, 0))
     expected = -np.log([p[label] for p, label in zip(probabilities, classes, strict=True)]).mean()

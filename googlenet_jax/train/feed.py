@@ -104,8 +104,8 @@ def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
     def take(images: jax.Array, labels: jax.Array, number: jax.Array, wanted: jax.Array) -> tuple[jax.Array, jax.Array]:
         chosen = images[wanted]
         if augment.crop in CROPS_LATER:
-            # Apart from the step's keys, and again by an image's place in the whole batch.
-            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), number), 1)
+            # Beside the step's two keys, and as there by an image's place in the whole batch.
+            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), number), 2)
             place = lax.axis_index(AXIS) * len(wanted) + jnp.arange(len(wanted))
             chosen = jax.vmap(cut)(chosen, jax.vmap(jax.random.fold_in, (None, 0))(key, place))
         return chosen, labels[wanted]

@@ -78,14 +78,14 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
     with (
         StopSignals() as stop,  # around the last upload too
         local_run(workdir) as path,
-        contextlib.closing(RunDirectory(path, config)) as run,
+        contextlib.closing(RunDirectory(path, config, jax.process_index() == 0)) as run,
     ):
         with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
             state = _restore_or_create(saved, training, data, config)
             start = step = int(state.step)
             run.rewind(start)
             metrics = training.place(Metrics.empty())
-            display = TrainingDisplay(run.path, start, total, len(val_source))
+            display = TrainingDisplay(str(workdir), start, total, len(val_source))
             display.started(config, training.devices, len(train_source))
             with (
                 display,
@@ -109,7 +109,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
                             raise _diverged(values["skipped_in_a_row"], run.checkpoints / str(step))
                         since, measured = time.monotonic(), step
                     val = evaluate(state, step) if due(step, config.eval.every_epochs) else None
-                    stopping = stop.received
+                    stopping = stop.after(step)
                     if val is not None or due(step, save_every) or stopping:
                         save(state, step, val)
                         since, measured = time.monotonic(), step

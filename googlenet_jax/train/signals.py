@@ -1,14 +1,19 @@
 """Being asked to stop: by a person, a scheduler or a shutdown."""
 
+import os
 import signal
 from types import FrameType
 from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
 
 
 class StopSignals:
     """Within its context SIGINT, SIGTERM and SIGUSR1 are noted instead of ending the process.
 
-    A second SIGINT ends it as usual.
+    A second SIGINT ends it as usual. Of several processes any may be told, and all stop at the same step: JAX passes
+    SIGTERM on to the others, and the other signals are made one.
 
     Attributes:
       received: name of the signal, or None.
@@ -16,16 +21,26 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: str | None = None
+        self._alone = jax.process_count() == 1
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGINT, signal.SIGUSR1, *([signal.SIGTERM] if self._alone else [])):
             self._previous[number] = signal.signal(number, self._note)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = signal.Signals(number).name
+        if self._alone:
+            self.received = signal.Signals(number).name
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
         signal.signal(signal.SIGINT, self._previous[signal.SIGINT])
+
+    def after(self, step: int) -> bool:
+        """Whether to stop after this step; the same for all processes, each of which must ask after every step."""
+        if not self._alone and multihost_utils.reached_preemption_sync_point(step):
+            self.received = signal.SIGTERM.name
+        return self.received is not None
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
