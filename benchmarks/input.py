@@ -14,6 +14,7 @@ that is negligible. Ratios compare unlike pixels where the last column differs.
 """
 
 import argparse
+import collections
 import functools
 import itertools
 import json
@@ -114,29 +115,35 @@ def stages(job: Job) -> list[tuple[str, Callable[[Any], Any]]]:
 
 
 def cached_ours(images: np.ndarray, labels: np.ndarray, batch: int) -> Callable[[int], Iterator[Any]]:
-    """What `peers.cached_loop` does, of images that lie on the device; its epochs are functions of a seed."""
+    """What `peers.cached_loop` does, as training does it: fed from the devices, augmented there."""
     import jax
     import jax.numpy as jnp
+    from jax import lax
 
-    from googlenet_jax.data.augment import augment
+    from googlenet_jax.data.augment import augment, erase
+    from googlenet_jax.data.bad_images import BadImageLog
+    from googlenet_jax.data.sources import ArraySource
+    from googlenet_jax.parallel import AXIS, parallel
+    from googlenet_jax.train.feed import feed
+    from googlenet_jax.train.setup import build_training
 
-    side = images.shape[1]
-    config = config_of(Job("", len(images), 1, batch, side), {"augment.crop": "shift"}).augment
-    mean, std = (255 * np.array(values, np.float32) for values in (peers.MEAN, peers.STD))
-    pixels, classes = jax.device_put((images, labels))
+    settings = {"num_devices": 1, "dataset.cache": "device", "augment.crop": "shift", "augment.cutout": 8}
+    config = config_of(Job("", len(images), 2, batch, images.shape[1]), settings)
+    source = ArraySource(images, labels, [str(label) for label in range(10)])
+    training = build_training(config, len(images), 10)
+    fed = feed(source, training, config, BadImageLog("error"), 0, lambda done, total: None)
 
-    @jax.jit
-    def make(pixels: jax.Array, classes: jax.Array, chosen: jax.Array, seed: int) -> tuple[jax.Array, jax.Array]:
-        key, hole_key = jax.random.split(jax.random.key(seed))
-        values = (augment(pixels[chosen], jax.random.split(key, batch), config) - mean) / std
-        offset = jax.random.randint(hole_key, (2, batch, 1), 0, side) - jnp.arange(side)
-        within = (offset > -4) & (offset <= 4)
-        return jnp.where((within[0, :, :, None] & within[1, :, None])[..., None], 0, values), classes[chosen]
+    def make(step: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        place = lax.axis_index(AXIS) * len(labels) + jnp.arange(len(labels))
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(jax.random.key(0), step), place)
+        inputs = training.preprocess.normalize(augment(images, keys, config.augment))
+        return erase(inputs, keys, config.augment), labels
+
+    made = parallel(make, training.devices, replicated=1, split=2, split_result=True)
 
     def epoch(seed: int) -> Iterator[Any]:
-        order = np.random.default_rng(seed).permutation(len(images)).astype(np.int32)
-        for start in range(0, len(order) - batch + 1, batch):
-            yield make(pixels, classes, order[start : start + batch], seed + start)
+        for step in range(len(images) // batch):
+            yield made(np.int32(step), *next(fed))
 
     return epoch
 
@@ -249,6 +256,9 @@ def compare_cached(batch: int, rounds: int) -> None:
     """Prints what an epoch of 50,000 32 x 32 images takes on either side, and the ratio."""
     import jax
 
+    from googlenet_jax import runtime
+
+    runtime.configure_jax()
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (50_000, 32, 32, 3), np.uint8), rng.integers(0, 10, 50_000, np.int32)
     epoch = cached_ours(images, labels, batch)
@@ -259,8 +269,7 @@ def compare_cached(batch: int, rounds: int) -> None:
         for _ in peers.cached_loop(images, labels, batch, rng):
             pass
         between = time.perf_counter()
-        for made in epoch(seed):
-            jax.block_until_ready(made)
+        jax.block_until_ready(collections.deque(epoch(seed), maxlen=1)[0])
         seconds.append((between - start, time.perf_counter() - between))
     loop, cached = (median(column) for column in zip(*seconds, strict=True))
     ratio = _judged(median(a / b for a, b in seconds), least=LEAST_CACHED_RATIO)
@@ -273,7 +282,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with JPEG files, at any depth")
     parser.add_argument("--images", type=int, default=3072, help="timed in a round; files are repeated up to that")
     parser.add_argument("--workers", type=int, default=2, help="threads or processes that decode")
-    parser.add_argument("--batch", type=int, default=128, help="images a batch")
+    parser.add_argument("--batch", type=int, help="images a batch (default: 128, 512 with --cached)")
     parser.add_argument("--size", type=int, default=224, help="image side, pixels")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="these contestants")
@@ -285,11 +294,11 @@ def main() -> None:
         return child(*json.loads(flags.child))
     console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
     if flags.cached:
-        return compare_cached(flags.batch, flags.rounds)
+        return compare_cached(flags.batch or 512, flags.rounds)
     if not flags.data:
         parser.error("--data FOLDER is needed")
     with tempfile.TemporaryDirectory() as root:
-        job = Job(root, flags.images, flags.workers, flags.batch, flags.size)
+        job = Job(root, flags.images, flags.workers, flags.batch or 128, flags.size)
         peers.link_files(flags.data, job)
         return shares(job) if flags.shares else compare(job, flags.rounds, flags.only)
 

@@ -39,7 +39,7 @@ def join_processes() -> None:
             raise UserError(
                 "JAX_COORDINATOR_ADDRESS=host:port needs JAX_NUM_PROCESSES and JAX_PROCESS_ID, whole numbers"
             )
-        jax.distributed.initialize(address, *map(int, numbers))
+        jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
     elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         jax.distributed.initialize()
 

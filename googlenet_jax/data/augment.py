@@ -86,7 +86,7 @@ def shift(image: jax.Array, key: jax.Array, pixels: int) -> jax.Array:
       Array like image.
     """
     padded = jnp.pad(image, ((pixels, pixels), (pixels, pixels), (0, 0)))
-    top, left = jax.random.randint(key, (2,), 0, 2 * pixels + 1)
+    top, left = whole_numbers(key, 2 * pixels + 1)
     return lax.dynamic_slice(padded, (top, left, 0), image.shape)
 
 
@@ -141,8 +141,8 @@ def cutout(image: jax.Array, key: jax.Array, side: int) -> jax.Array:
     Returns:
       Array like image.
     """
-    middle = jax.random.randint(key, (2,), 0, jnp.array(image.shape[:2]))
-    return jnp.where(inside(image.shape, middle - side // 2, side)[..., None], 0, image)
+    middle = whole_numbers(key, jnp.array(image.shape[:2]))
+    return blanked(image, middle - side // 2, side)
 
 
 def random_erasing(image: jax.Array, key: jax.Array, probability: float) -> jax.Array:
@@ -161,7 +161,20 @@ def random_erasing(image: jax.Array, key: jax.Array, probability: float) -> jax.
     most = (height - 1, width - 1)  # torchvision erases no whole row or column
     corner, sides, fits = random_window(window_key, (height, width), most, _ERASED_AREA, _ERASED_ASPECT)
     erased = fits & jax.random.bernoulli(chance_key, probability)
-    return jnp.where(erased & inside(image.shape, corner, sides)[..., None], 0, image)
+    return blanked(image, corner, jnp.where(erased, sides, 0))
+
+
+def blanked(image: jax.Array, corner: jax.Array, sides: jax.Array | int) -> jax.Array:
+    """An (h, w, 3) array with 0 in a window that is given as for `inside`."""
+    return image * ~inside(image.shape, corner, sides)[..., None]
+
+
+def whole_numbers(key: jax.Array, below: jax.Array | int) -> jax.Array:
+    """Two random whole numbers, 0 to less than `below`: a (2,) int32 array.
+
+    Other than `jax.random.randint` they are drawn at once, a fourth of the work, which for small images counts.
+    """
+    return (jax.random.uniform(key, (2,)) * below).astype(jnp.int32)
 
 
 def inside(shape: tuple[int, ...], corner: jax.Array, sides: jax.Array | int) -> jax.Array:
@@ -207,7 +220,7 @@ def random_window(
     drawn = jnp.round(jnp.sqrt(jnp.stack([areas / ratios, areas * ratios], 1))).astype(jnp.int32)
     fits = ((drawn > 0) & (drawn <= jnp.array(most))).all(1)
     sides = drawn[fits.argmax()]
-    corner = jax.random.randint(corner_key, (2,), 0, jnp.maximum(jnp.array(shape) - sides, 0) + 1)
+    corner = whole_numbers(corner_key, jnp.maximum(jnp.array(shape) - sides, 0) + 1)
     return corner, sides, fits.any()
 
 

@@ -5,14 +5,13 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from flax import jax_utils
 from jax import lax
 
 from googlenet_jax.data import order
-from googlenet_jax.data.augment import resized_crop
+from googlenet_jax.data.augment import resized_crop, whole_numbers
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.cache import CROPS_LATER, cached
 from googlenet_jax.data.loader import Process, train_batches
@@ -56,27 +55,40 @@ def feed(
 def _from_host(
     source: Source, training: Training, config: ml_collections.ConfigDict, bad_images: BadImageLog, first: int
 ) -> Generator[tuple[Any, Any], None, None]:
-    local = [device for device in training.devices if device.process_index == jax.process_index()]
     process = Process(jax.process_index(), jax.process_count())
     loaded = train_batches(source, config, training.preprocess.crop, bad_images, first, process)
     with contextlib.closing(loaded) as batches:
         split = (split_batch((batch.images, batch.labels), training.devices) for batch in batches)
-        yield from jax_utils.prefetch_to_device(split, _AHEAD, local, AXIS)
+        yield from jax_utils.prefetch_to_device(split, _AHEAD, _local(training), AXIS)
 
 
 def _from_devices(
     source: ArraySource, training: Training, config: ml_collections.ConfigDict, first: int
 ) -> Generator[tuple[Any, Any], None, None]:
-    """The whole set lies on every device; only the numbers of a batch's images go there."""
-    images, labels = _placed(source, training)
-    count = len(source)
+    """The whole set lies on every device; nothing goes there but each epoch's order and where a batch begins in it."""
+    (images, labels), count = _placed(source, training), len(source)
     del source  # the host needs its copy no longer
-    take = parallel(_make_take(config), training.devices, replicated=3, split=1, split_result=True)
+    take = parallel(_make_take(config), training.devices, replicated=4, split=1, split_result=True)
     share = config.batch_size // jax.process_count()
-    mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+    mine = jax.process_index() * share + np.arange(share, dtype=np.int32)
+    places = _spread(split_batch(mine, training.devices), training)
+    epochs = -(-config.batch_size // count) + 1  # that a batch may reach over
+    at = -1
     for number in range(first, 1 << 31):
-        wanted = order.indices(config.seed, count, number * config.batch_size, config.batch_size)[mine]
-        yield take(images, labels, np.int32(number), split_batch(wanted.astype(np.int32), training.devices))
+        epoch, start = divmod(number * config.batch_size, count)
+        if epoch != at:
+            at, ordered = epoch, order.indices(config.seed, count, epoch * count, epochs * count).astype(np.int32)
+            ordered = replicate(ordered, training.devices)
+        yield take(images, labels, ordered, np.array([number, start], np.int32), places)
+
+
+def _spread(array: np.ndarray, training: Training) -> jax.Array:
+    """Puts each row of an array (local devices, ...) on its device."""
+    return next(jax_utils.prefetch_to_device(iter([array]), 1, _local(training), AXIS))
+
+
+def _local(training: Training) -> list[jax.Device]:
+    return [device for device in training.devices if device.process_index == jax.process_index()]
 
 
 def _placed(source: ArraySource, training: Training) -> Any:
@@ -97,17 +109,20 @@ def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
 
     def cut(image: jax.Array, key: jax.Array) -> jax.Array:
         if augment.crop == "random":
-            top, left = jax.random.randint(key, (2,), 0, image.shape[0] - size + 1)
+            top, left = whole_numbers(key, image.shape[0] - size + 1)
             return lax.dynamic_slice(image, (top, left, 0), (size, size, 3))
         return resized_crop(image, key, size, augment.area, augment.aspect, augment.antialias)
 
-    def take(images: jax.Array, labels: jax.Array, number: jax.Array, wanted: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def take(
+        images: jax.Array, labels: jax.Array, ordered: jax.Array, position: jax.Array, places: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        number, start = position
+        wanted = ordered[start + places]
         chosen = images[wanted]
         if augment.crop in CROPS_LATER:
             # Beside the step's two keys, and as there by an image's place in the whole batch.
             key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), number), 2)
-            place = lax.axis_index(AXIS) * len(wanted) + jnp.arange(len(wanted))
-            chosen = jax.vmap(cut)(chosen, jax.vmap(jax.random.fold_in, (None, 0))(key, place))
+            chosen = jax.vmap(cut)(chosen, jax.vmap(jax.random.fold_in, (None, 0))(key, places))
         return chosen, labels[wanted]
 
     return take
