@@ -1,0 +1,68 @@
+"""Two processes train as one does, stop together, and go on after being killed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+from conftest import ROOT, small
+from test_launch import final_bytes
+
+
+def start(run):
+    """Two processes with a device each, the first of which writes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    processes = []
+    for number in range(2):
+        env = os.environ | {
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_NUM_PROCESSES": "2",
+            "JAX_PROCESS_ID": str(number),
+            "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"),
+        }
+        command = [sys.executable, *map(str, small(run))]
+        out = subprocess.PIPE
+        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, text=True))
+    return processes
+
+
+def wait_for(path, processes, text=""):
+    while not (path.exists() and text in path.read_text()):
+        assert all(process.poll() is None for process in processes), [process.communicate() for process in processes]
+        time.sleep(0.05)
+
+
+def finished(processes):
+    """What they printed, once all have ended well."""
+    output, errors = zip(*(process.communicate(timeout=200) for process in processes), strict=True)
+    assert [process.returncode for process in processes] == [0, 0], errors
+    return output
+
+
+def test_two_processes_train_as_one_stop_together_and_go_on_to_the_same_bytes(finished_run, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    finished(start(whole))
+    ours, theirs = (json.loads((path / "metrics.jsonl").read_text().splitlines()[0]) for path in (whole, finished_run))
+    assert ours["step"] == theirs["step"] == 2
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
+
+    processes = start(run)
+    wait_for(run / "metrics.jsonl", processes, '"step": 2')
+    processes[1].send_signal(signal.SIGTERM)  # told to one, obeyed by both
+    first, second = finished(processes)
+    assert "SIGTERM: saved at step" in first
+    assert "saved at step" not in second
+
+    processes = start(run)
+    wait_for(run / "train.log", processes, "resuming at step")
+    for process in processes:
+        process.kill()
+        process.communicate()
+    finished(start(run))
+    assert final_bytes(run) == final_bytes(whole)
