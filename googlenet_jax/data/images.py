@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ from googlenet_jax.data import jpeg, tiles
 from googlenet_jax.errors import UserError
 
 MAX_PIXELS = 100_000_000
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # instead, `_check_size` refuses
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _FORMATS = {
     "JPEG": (".jpg", ".jpeg"),
@@ -51,7 +53,7 @@ class Picture(Protocol):
 
     Attributes:
       width, height: pixels.
-      oddity: what is unusual about its file and was put right, such as "a.jpg: CMYK, converted"; else empty.
+      oddity: what is unusual about its file and was put right, such as "a.jpg: CMYK"; else empty.
     """
 
     width: int
@@ -225,14 +227,14 @@ def _decoded(data: bytes, name: str) -> Pixels:
             if image.format in _FORMATS and claimed in EXTENSIONS and claimed not in _FORMATS[image.format]:
                 oddities.append(f"a {image.format} file, whatever its name says")
             if getattr(image, "n_frames", 1) > 1:
-                oddities.append("several frames, the first taken")
+                oddities.append("several frames")
             if image.getexif().get(0x0112, 1) != 1:
-                oddities.append("turned upright as its EXIF says")
+                oddities.append("an EXIF orientation")
             upright = ImageOps.exif_transpose(image)
             if upright.mode == "CMYK":
-                oddities.append("CMYK, converted")
+                oddities.append("CMYK")
             if upright.mode.startswith("I"):
-                oddities.append("16 bits, cut to 8")
+                oddities.append("16 bits a channel")
                 values = np.asarray(upright)
                 upright = Image.fromarray((values >> (8 if values.max() > 255 else 0)).clip(0, 255).astype(np.uint8))
             elif upright.mode == "F":
