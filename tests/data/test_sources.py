@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 
+import fsspec
 import msgpack
 import numpy as np
 import pytest
@@ -189,6 +190,31 @@ def test_records_that_are_not(tmp_path, image_folder):
     assert shard.name in message(f"records:{tmp_path / 'r'}")
     (tmp_path / "r" / "dataset.json").write_text("{}")
     assert "damaged" in message(f"records:{tmp_path / 'r'}")
+
+
+def test_data_in_a_bucket(image_folder, tmp_path, monkeypatch):
+    from googlenet_jax.prepare.folder import prepare_folder
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    prepare_folder(str(image_folder), tmp_path / "records", False, lambda *_: None)
+    archive = write_archive(tmp_path / "cifar-10-python.tar.gz", *cifar_files(fine=False, binary=False))
+    (image_folder / "val" / "cat" / "0.jpg").write_bytes(b"")
+    bucket = fsspec.filesystem("memory")
+    bucket.put(str(image_folder), "/data/images", recursive=True)
+    bucket.put(str(tmp_path / "records"), "/data/records", recursive=True)
+    bucket.put(str(archive), "/data/cifar-10-python.tar.gz")
+
+    def contents(name):
+        train = opened(name)[0]
+        return [train[i][0].pixels().tobytes() for i in range(len(train))]
+
+    assert contents("folder:memory://data/images") == contents(f"folder:{image_folder}")
+    with pytest.raises(BadImageError, match=r"memory://data/images/val/cat/0\.jpg"):
+        opened("folder:memory://data/images")[1][0]
+    assert contents("records:memory://data/records") == contents(f"records:{tmp_path / 'records'}")
+    assert contents("cifar:memory://data/cifar-10-python.tar.gz") == contents(f"cifar:{archive}")
+    assert "no such" in message("folder:memory://data/nowhere")
+    assert "no such" in message("records:memory://data/nowhere")
 
 
 def test_training_and_its_data_need_no_tensorflow():

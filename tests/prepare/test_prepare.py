@@ -4,23 +4,22 @@ import hashlib
 import io
 import json
 import random
-import subprocess
-import sys
 import tarfile
 
 import msgpack
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from conftest import ROOT, small_config
+from conftest import small_config
 from data.test_images import encoded, scene
 from data.test_sources import cifar, cifar_files, write_archive
 from scipy.io import savemat
 
+from googlenet_jax import cli
 from googlenet_jax.data.images import Jpeg
 from googlenet_jax.data.resize import resize
 from googlenet_jax.data.sources import open_source
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, run_command
 from googlenet_jax.prepare.folder import prepare_folder
 from googlenet_jax.prepare.imagenet import prepare_imagenet, read_devkit
 from googlenet_jax.prepare.pack import Item, pack
@@ -232,30 +231,28 @@ def test_imagenet_archives_that_are_not_whole(tmp_path):
     assert "--devkit" in message(archives)
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "googlenet_jax.cli", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
-    )
+def test_the_command(image_folder, tmp_path, capsys):
+    def run(*arguments):
+        flags = cli._parser().parse_args(["prepare", *map(str, arguments)])
+        return run_command(lambda: flags.run(flags)), capsys.readouterr()
 
-
-def test_the_command(image_folder, tmp_path):
     out = tmp_path / "out"
-    result = run("prepare", f"folder:{image_folder}", "--output", out, "--tiles")
-    assert result.returncode == 0, result.stderr
-    assert "12 train, 6 val images" in result.stdout
-    assert "10 in tiles, as they were: " in result.stdout
+    status, printed = run(f"folder:{image_folder}", "--output", out, "--tiles")
+    assert status == 0, printed.err
+    assert "12 train, 6 val images" in printed.out
+    assert "10 in tiles, as they were: " in printed.out
     assert json.loads((out / "dataset.json").read_text())["labels"] == ["cat", "dog"]
     for arguments, said in {
-        ("prepare", "folder:x", "--output", out): "no such directory",
-        ("prepare", f"folder:{image_folder}"): "--output",
-        ("prepare", "nothing"): "folder:PATH",
-        ("prepare", "imagenet", "--output", tmp_path / "i"): "--train",
-        ("prepare", "tfds:cifar10", "--tiles"): "--tiles does not go with",
-        ("prepare", "tfds:cifar10", "--manual_dir", tmp_path / "none"): "no such directory",
+        ("folder:x", "--output", out): "no such directory",
+        (f"folder:{image_folder}",): "--output",
+        ("nothing",): "folder:PATH",
+        ("imagenet", "--output", tmp_path / "i"): "--train",
+        ("tfds:cifar10", "--tiles"): "--tiles does not go with",
+        ("tfds:cifar10", "--manual_dir", tmp_path / "none"): "no such directory",
     }.items():
-        result = run(*arguments)
-        assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
-        assert said in result.stderr
+        status, printed = run(*arguments)
+        assert (status, printed.err.count("\n")) == (2, 1), printed.err
+        assert said in printed.err
 
 
 @pytest.fixture
