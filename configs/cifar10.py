@@ -21,6 +21,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config = default_config()
     config.dataset.name = f"folder:{arg or 'data/cifar10'}"
     config.dataset.image_size = 32
+    config.dataset.cache = "device"
     config.batch_size = 128
     config.num_epochs = 60.0
     config.model.stem = "small"

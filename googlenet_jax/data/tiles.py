@@ -32,7 +32,8 @@ def splice(
     rows = -(-frame.height // frame.mcu_height)
     units = -(-frame.width // frame.mcu_width)
     across, odd = divmod(len(offsets) - 1, rows)
-    if odd or not across or units % across or frame.scan_at + int(offsets[-1]) > len(data):
+    sizes = np.diff(offsets.astype(np.int64))  # signed, so that a damaged index does not pass for a long one
+    if odd or not across or units % across or sizes.min() < 2 or frame.scan_at + int(offsets[-1]) > len(data):
         raise ValueError("an index of tiles that does not fit its image")
     tile_width = units // across * frame.mcu_width
     first, last = max(left, 0) // tile_width, min(-(-right // tile_width), across)
@@ -48,8 +49,7 @@ def splice(
     spliced = with_size(data[: frame.scan_at], frame, width, height)
     spliced += bytearray().join(pieces)
 
-    lengths = (offsets[1:] - offsets[:-1]).reshape(rows, across)[upper:lower, first:last].reshape(-1)
-    markers = frame.scan_at + np.cumsum(lengths) - 1
+    markers = frame.scan_at + np.cumsum(sizes.reshape(rows, across)[upper:lower, first:last]) - 1
     view = np.frombuffer(spliced, np.uint8)
     view[markers] = 0xD0 + (np.arange(len(markers)) & 7)
     view[-1] = 0xD9

@@ -16,9 +16,10 @@ from data.test_sources import cifar, cifar_files, write_archive
 from scipy.io import savemat
 
 from googlenet_jax import cli
-from googlenet_jax.data.images import Jpeg
+from googlenet_jax.data.images import BadImageError, Jpeg, open_picture
 from googlenet_jax.data.resize import resize
 from googlenet_jax.data.sources import open_source
+from googlenet_jax.data.transcode import transcode
 from googlenet_jax.errors import UserError, run_command
 from googlenet_jax.prepare.folder import prepare_folder
 from googlenet_jax.prepare.imagenet import prepare_imagenet, read_devkit
@@ -92,6 +93,19 @@ def test_windows_of_tiles_have_the_pixels_of_the_whole(tmp_path):
             for antialias in (False, True):
                 expected = resize(plain[index][0], 16, box, antialias)
                 np.testing.assert_array_equal(resize(picture, 16, box, antialias), expected)
+
+
+def test_a_damaged_index_of_tiles_is_one_line():
+    data, offsets = transcode(encoded(scene(64, 96)))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = offsets.copy()
+        damaged[rng.integers(len(offsets), size=rng.integers(1, 4))] = rng.choice([0, 5, 1 << 20, (1 << 32) - 1])
+        damaged = damaged[: rng.integers(1, len(offsets) + 1)]
+        try:
+            open_picture(data, "a.jpg", damaged).region((3, 5, 90, 60))
+        except BadImageError as error:
+            assert str(error).startswith("a.jpg: a damaged")
 
 
 class Numbers:
