@@ -26,7 +26,7 @@ from googlenet_jax.data.train_crop import TrainCrop, make_train_crop
 from googlenet_jax.errors import UserError
 from googlenet_jax.runtime import cpu_cores
 
-_PART = 32  # images: so few that the first batch comes soon, so many that handing them over costs little
+_PART = range(8, 33)  # images: so few that the first batch comes soon, so many that handing them over costs little
 _MOST_BYTES_IN_FLIGHT = 4 << 30
 _ENDLESS = 1 << 48
 
@@ -75,8 +75,8 @@ class _Split:
 
     @property
     def size(self) -> int:
-        """Images a part: what divides the share and comes close to `_PART`."""
-        return max(size for size in range(1, _PART + 1) if self.share % size == 0)
+        """Images a part: what divides the share and lies in `_PART`, or all."""
+        return max((size for size in _PART if self.share % size == 0), default=self.share)
 
     def position(self, part: int) -> int:
         """Where this process's part of that number begins, in images since the first batch."""
