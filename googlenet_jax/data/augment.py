@@ -170,11 +170,11 @@ def blanked(image: jax.Array, corner: jax.Array, sides: jax.Array | int) -> jax.
 
 
 def whole_numbers(key: jax.Array, below: jax.Array | int) -> jax.Array:
-    """Two random whole numbers, 0 to less than `below`: a (2,) int32 array.
+    """Two random whole numbers, 0 to less than `below`: a (2,) array.
 
     Other than `jax.random.randint` they are drawn at once, a fourth of the work, which for small images counts.
     """
-    return (jax.random.uniform(key, (2,)) * below).astype(jnp.int32)
+    return (jax.random.uniform(key, (2,)) * below).astype(int)
 
 
 def inside(shape: tuple[int, ...], corner: jax.Array, sides: jax.Array | int) -> jax.Array:
