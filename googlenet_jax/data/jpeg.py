@@ -1,6 +1,6 @@
 """What can be read off a JPEG file without decoding it, and a shorter file for those who want only its upper part."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
@@ -88,10 +88,10 @@ def _frame(data: bytes, at: int, marker: int) -> tuple[int, int, int, int, int, 
 
 def _exif_orientation(tiff: bytes) -> int:
     """The orientation tag of an EXIF block's first directory; 1 where there is none that makes sense."""
-    order = "big" if tiff[:2] == b"MM" else "little"
+    order: Literal["big", "little"] = "big" if tiff[:2] == b"MM" else "little"
 
     def number(at: int, size: int) -> int:
-        return int.from_bytes(tiff[at : at + size], order)  # type: ignore[arg-type]
+        return int.from_bytes(tiff[at : at + size], order)
 
     directory = number(4, 4)
     for entry in range(min(number(directory, 2), 100)):

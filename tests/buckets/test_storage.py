@@ -56,7 +56,10 @@ def test_one_of_many_who_fetch_copies(s3):
     system, _ = storage.filesystem("s3://bucket/data")
     system.pipe({f"bucket/data/{i}": os.urandom(50_000 + i) for i in range(5)})
     ticks, results = [], []
-    fetch = lambda: results.append(storage.fetch("s3://bucket/data", lambda *tick: ticks.append(tick)))  # noqa: E731
+
+    def fetch():
+        results.append(storage.fetch("s3://bucket/data", lambda *tick: ticks.append(tick)))
+
     threads = [threading.Thread(target=fetch) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -12,8 +12,6 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-pytest.importorskip("numba")
-
 from googlenet_jax.data.transcode import _code_lengths, _compiled, transcode
 
 SIZES = [(1, 1), (7, 9), (17, 33), (64, 48), (375, 500)]
