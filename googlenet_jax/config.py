@@ -58,7 +58,9 @@ FIELDS: dict[str, Field] = {
     "dataset.std": channels("then divided into them", 1e-3),
     "dataset.synthetic_images": number(1024, "training images of the synthetic dataset", 1),
     "dataset.synthetic_classes": number(10, "classes of the synthetic dataset", 1),
-    "dataset.num_threads": number(None, "threads that decode images; none: one per core", 1, kind=int),
+    "dataset.num_threads": number(
+        None, "threads that decode images, in each process that does; none: one per core in all", 1, kind=int
+    ),
     "dataset.num_workers": number(
         0, "processes that decode images, each with num_threads; 0: threads of this process, enough for a GPU or two"
     ),

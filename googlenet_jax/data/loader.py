@@ -230,7 +230,8 @@ def _batches(
     """Batches first to last from their parts, loaded ahead by threads or worker processes."""
     each = split.share // split.size
     part_bytes = image_bytes * split.size
-    threads = min(config.num_threads or cpu_cores(), max(_MOST_BYTES_IN_FLIGHT // part_bytes, 2))
+    threads = config.num_threads or max(cpu_cores() // max(config.num_workers, 1), 1)
+    threads = min(threads, max(_MOST_BYTES_IN_FLIGHT // part_bytes, 2))
     ahead = max(min(2 * each, _MOST_BYTES_IN_FLIGHT // part_bytes), threads + 2)  # parts: two batches, within bounds
     numbers = grain.MapDataset.range(first * each, last * each)
     dataset = numbers.map(parts).to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
