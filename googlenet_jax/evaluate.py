@@ -187,8 +187,8 @@ def evaluate_checkpoints(
         for label, seen, right in zip(_distinct(nets[0].labels), result.seen, result.right, strict=True)
     }
     return result.values | {
-        "images": len(source) - len(bad_images.skipped),
-        "unreadable_images": len(bad_images.skipped),
+        "images": int(result.seen.sum()),
+        "unreadable_images": len(source) - int(result.seen.sum()),
         "crops": crops,
         "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
         "per_class": per_class,

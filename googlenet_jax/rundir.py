@@ -104,9 +104,11 @@ class RunDirectory:
         lines = []
         for line in self._metrics.read_text().splitlines():
             try:
-                lines.append(json.loads(line))
+                values = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(values, dict) and "step" in values:
+                lines.append(values)
         return lines
 
     def write_metrics(self, step: int, epoch: float, split: str, values: dict[str, float]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How a process meets the machine: a CPU's cores as devices, large memory pages, the compile cache."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,18 @@ from googlenet_jax.errors import UserError
 def cpu_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: what the machine has left, or its control group if that is less."""
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    if (meminfo := Path("/proc/meminfo")).is_file():
+        found = re.search(r"MemAvailable:\s*(\d+)", meminfo.read_text())
+        free = int(found[1]) << 10 if found else free
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    if limit.is_file() and (most := limit.read_text().strip()).isdecimal():
+        free = min(free, int(most) - int(used.read_text()))
+    return free
 
 
 def restart_with_large_pages() -> None:

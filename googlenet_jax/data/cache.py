@@ -1,6 +1,5 @@
 """Small training sets decoded once: squares of pixels, kept in the host's memory or handed to the devices."""
 
-import os
 from collections.abc import Callable
 
 import ml_collections
@@ -11,6 +10,7 @@ from googlenet_jax.data.loader import eval_batches
 from googlenet_jax.data.resize import center_crop
 from googlenet_jax.data.sources import ArraySource, Source
 from googlenet_jax.errors import UserError
+from googlenet_jax.runtime import free_memory
 
 _BATCH = 256
 CROPS_LATER = ("resized", "random")  # kinds of `augment.crop` that cut from the squares in each step
@@ -45,7 +45,7 @@ def cached(
     side, square = cached_side(config), config.eval.resize == "square"
     fraction = 1.0 if config.augment.crop in CROPS_LATER else config.eval.crop_fraction
     needed = 3 * side**2 * len(source)
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    there = free_memory()
     if needed > there:
         raise UserError(
             f"config.dataset.cache={config.dataset.cache} needs {needed / 2**30:.1f} GiB for {len(source)} images of "

@@ -25,9 +25,9 @@ _ARCHIVES = (
     "cifar-100-binary.tar.gz",
 )
 _WANTED = re.compile(
-    r"(data_batch_\d+(\.bin)?|test_batch(\.bin)?|batches\.meta(\.txt)?|(train|test)(\.bin)?|meta|fine_label_names\.txt)"
+    r"(data_batch_[1-5](\.bin)?|test_batch(\.bin)?|batches\.meta(\.txt)?|(train|test)(\.bin)?|meta|fine_label_names\.txt)"
 )
-_LIMIT = 256 << 20  # bytes of any one file; the largest, CIFAR-100's train, has 155 MB
+_LIMIT = 256 << 20  # bytes of all files; there should be 186 MB
 _PIXELS = 3 * 32 * 32
 
 
@@ -57,7 +57,7 @@ def open_cifar(place: str) -> Splits:
         return (_binary if binary else _python)(files)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise UserError(f"{path}: a damaged archive ({error})") from None
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise UserError(f"{path} is not CIFAR as its authors publish it ({type(error).__name__}: {error})") from None
 
 
@@ -70,11 +70,13 @@ def _unpacked(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
+    left = _LIMIT
     with tarfile.open(path, "r:*") as archive:
         for member in archive:
             name = Path(member.name).name
             if member.isreg() and _WANTED.fullmatch(name):
-                if member.size > _LIMIT or member.issparse():
+                left -= member.size
+                if left < 0 or member.issparse():
                     raise ValueError(f"{name} is too large")
                 file = archive.extractfile(member)
                 assert file is not None  # it is regular
@@ -120,12 +122,17 @@ def _binary(files: dict[str, bytes]) -> Splits:
 def _python(files: dict[str, bytes]) -> Splits:
     fine = "meta" in files
     meta = _unpickled(files["meta" if fine else "batches.meta"])
-    names = [str(name) for name in meta["fine_label_names" if fine else "label_names"]]
+    names = meta["fine_label_names" if fine else "label_names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) and len(name) < 100 for name in names):
+        raise ValueError("its class names are no list of names")
 
     def read(data: bytes) -> tuple[np.ndarray, np.ndarray]:
         content = _unpickled(data)
         rows = content["data"]
-        classes = np.asarray(content["fine_labels" if fine else "labels"], np.int64)
+        numbers = content["fine_labels" if fine else "labels"]
+        if not isinstance(numbers, list) or not all(isinstance(n, int) and 0 <= n < len(names) for n in numbers):
+            raise ValueError("a file's labels are no list of classes")
+        classes = np.asarray(numbers, np.int64)
         if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape != (len(classes), _PIXELS):
             raise ValueError("a file's images are not (n, 3072) bytes with a label each")
         return _images(rows), classes
@@ -137,4 +144,4 @@ def _unpickled(data: bytes) -> dict[str, Any]:
     content = pickles.decode(io.BytesIO(data), _LIMIT)
     if not isinstance(content, dict):
         raise ValueError(f"a file holds a {type(content).__name__}, not a dictionary")
-    return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in content.items()}
+    return content

@@ -10,6 +10,8 @@ from googlenet_jax import storage
 from googlenet_jax.data.images import EXTENSIONS, BadImageError, Picture, open_picture, read_file
 from googlenet_jax.errors import UserError
 
+_MOST_DIGITS = 6  # of a label in a list
+
 
 class Tree:
     """The files below a directory.
@@ -38,13 +40,15 @@ class Tree:
         system, base = self.remote
         try:
             return system.cat_file(posixpath.join(base, path))
+        except FileNotFoundError:
+            raise BadImageError(f"{self.name(path)}: there is no such object") from None
         except Exception as error:  # each kind of bucket has its own
-            raise BadImageError(f"{self.name(path)}: {' '.join(str(error).split()) or type(error).__name__}") from None
+            raise UserError(f"{self.name(path)}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
     def walk(self, below: str) -> tuple[list[str], list[str]]:
         """(directories, files) at any depth below a directory, as sorted paths below the root; hidden ones left out."""
         if self.remote is None:
-            found = os.walk(self.name(below), followlinks=True)
+            found = os.walk(self.name(below), followlinks=True, onerror=_raise)
         else:
             system, base = self.remote
             found = system.walk(posixpath.join(base, below))
@@ -52,10 +56,16 @@ class Tree:
         directories, files = [], []
         for where, inside, names in found:
             prefix = posixpath.join(below, where[start:])
-            inside[:] = [name for name in inside if not name.startswith((".", "__"))]
+            inside[:] = [name for name in inside if not name.startswith((".", "__")) and not self._loops(where, name)]
             directories += [posixpath.join(prefix, name) for name in inside]
-            files += [posixpath.join(prefix, name) for name in names]
+            files += [posixpath.join(prefix, name) for name in names if not name.startswith(".")]
         return sorted(directories), sorted(files)
+
+    def _loops(self, where: str, name: str) -> bool:
+        """Whether a directory is a link to one that it lies in."""
+        path = os.path.join(where, name)
+        inside = self.remote is None and os.path.islink(path)
+        return inside and f"{os.path.realpath(where)}/".startswith(f"{os.path.realpath(path)}/")
 
     def lines(self, path: str) -> list[str] | None:
         """The lines of a text file, or None if there is none of that name."""
@@ -69,6 +79,11 @@ class Tree:
             return None
         except UnicodeDecodeError:
             raise UserError(f"{self.name(path)} is not a text file in UTF-8") from None
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # a split that is missing is spoken of elsewhere
+        raise error
 
 
 class FileSource:
@@ -150,7 +165,7 @@ def _listed(tree: Tree) -> tuple[FileSource, FileSource]:
             raise UserError(f"{listing} is missing: {tree.root} has the other list")
         rows = [line.rsplit(maxsplit=1) for line in lines if line.strip()]
         for number, row in enumerate(rows, 1):
-            if len(row) != 2 or not row[1].isdecimal():
+            if len(row) != 2 or not row[1].isdecimal() or len(row[1]) > _MOST_DIGITS:
                 raise UserError(
                     f"{listing}, line {number}: expected 'path label' with a whole number, got {' '.join(row)!r}"
                 )

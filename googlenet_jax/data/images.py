@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import stat
 import warnings
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,6 +16,7 @@ from googlenet_jax.data import jpeg, tiles
 from googlenet_jax.errors import UserError
 
 MAX_PIXELS = 100_000_000
+_MAX_BYTES = 256 << 20
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # instead, `_check_size` refuses
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _FORMATS = {
@@ -139,11 +141,12 @@ class Jpeg:
         return self._decode(self._data, 1, False)
 
     def _decode(self, data: bytes | bytearray, shrink: int, padded: bool) -> np.ndarray:
-        sides = {}
-        if shrink > 1:
-            height, width = simplejpeg.decode_jpeg_header(data)[:2]
-            sides = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)}
+        at = self._frame.size_at
+        height, width = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+        sides = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)} if shrink > 1 else {}
         try:
+            if simplejpeg.decode_jpeg_header(data)[:2] != (height, width):
+                raise ValueError("a header that can be read in two ways")
             # Not strict: like other readers it takes damage within a file, `open_picture` saw that the end is there.
             return simplejpeg.decode_jpeg(data, "RGBX" if padded else "RGB", strict=False, **sides)
         except ValueError as error:
@@ -175,8 +178,8 @@ def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None) -> P
     if jpeg.is_jpeg(data):
         try:
             frame = jpeg.parse(data)
-        except ValueError as error:
-            raise BadImageError(f"{name}: a damaged image ({error})") from None
+        except ValueError:
+            return _decoded(data, name, "an unusual header")
         _check_size(name, frame.width, frame.height)
         claimed = os.path.splitext(name)[1].lower()
         plain = frame.components in (1, 3) and frame.orientation == 1
@@ -193,10 +196,13 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
 
 def read_file(path: str | Path) -> bytes:
-    """An image file's content; raises `BadImageError` if it cannot be read."""
+    """An image file's content; raises `BadImageError` if it cannot be read, `OSError` if that is the disk's fault."""
     try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+            raise BadImageError(f"{path}: not a file, or of more than {_MAX_BYTES >> 20} MiB")
         return Path(path).read_bytes()
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise BadImageError(f"{path}: {error.strerror}") from None
 
 
@@ -217,11 +223,11 @@ def _check_whole(data: bytes, name: str) -> None:
         raise BadImageError(f"{name}: a damaged image ({error})") from None
 
 
-def _decoded(data: bytes, name: str) -> Pixels:
+def _decoded(data: bytes, name: str, *oddity: str) -> Pixels:
     """Whatever Pillow can read, as a viewer would show it."""
-    oddities = []
+    oddities = list(oddity)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=list(_FORMATS)) as image:  # others may start programs
             _check_size(name, *image.size)
             claimed = os.path.splitext(name)[1].lower()
             if image.format in _FORMATS and claimed in EXTENSIONS and claimed not in _FORMATS[image.format]:
@@ -233,8 +239,9 @@ def _decoded(data: bytes, name: str) -> Pixels:
             upright = ImageOps.exif_transpose(image)
             if upright.mode == "CMYK":
                 oddities.append("CMYK")
-            if upright.mode.startswith("I"):
+            if upright.mode.startswith("I") or (data[:4] == b"\x89PNG" and data[24:25] == b"\x10"):
                 oddities.append("16 bits a channel")
+            if upright.mode.startswith("I"):
                 values = np.asarray(upright)
                 upright = Image.fromarray((values >> (8 if values.max() > 255 else 0)).clip(0, 255).astype(np.uint8))
             elif upright.mode == "F":

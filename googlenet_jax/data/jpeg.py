@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _BASELINE = (0xC0, 0xC1)  # Huffman, sequential: ITU-T T.81, table B.1
+_WITHOUT_LENGTH = {0x00, 0x01, *range(0xD0, 0xDA)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -59,7 +60,7 @@ def parse(data: bytes) -> Frame:
                 at += 1
                 continue
             length = data[at + 2] << 8 | data[at + 3]
-            if length < 2:
+            if length < 2 or marker in _WITHOUT_LENGTH:
                 raise ValueError("a damaged header")
             if marker in _FRAMES:
                 frame = _frame(data, at + 4, marker)

@@ -28,6 +28,7 @@ from googlenet_jax.runtime import cpu_cores
 
 _PART = range(8, 33)  # images: so few that the first batch comes soon, so many that handing them over costs little
 _MOST_BYTES_IN_FLIGHT = 4 << 30
+_MOST_BAD_IN_A_ROW = 100
 _ENDLESS = 1 << 48
 
 
@@ -92,7 +93,7 @@ class _TrainParts:
     crop: TrainCrop
     split: _Split
     seed: int
-    mend: bool
+    policy: str
 
     def __call__(self, number: int) -> _Part:
         position, count, size = self.split.position(number), self.split.size, self.crop.size
@@ -103,13 +104,17 @@ class _TrainParts:
         part = _Part(batch, [], [])
         for row, (index, drawn) in enumerate(zip(numbers, draws, strict=True)):
             # A bad image's place is taken by the next one that can be read.
-            for other in itertools.chain(range(index, len(self.source)), range(index)):
-                if self._load(part, row, other, drawn):
+            for offset in range(min(len(self.source), _MOST_BAD_IN_A_ROW)):
+                if self._load(part, row, (index + offset) % len(self.source), drawn):
                     break
+                if self.policy == "error":
+                    return part
+            else:
+                return part
         return part
 
     def _load(self, part: _Part, row: int, index: int, draws: list[float]) -> bool:
-        picture, label, note = load(self.source, index, self.mend)
+        picture, label, note = load(self.source, index, self.policy == "mend")
         if picture is not None:
             try:
                 part.batch.images[row] = self.crop(picture, draws)
@@ -176,15 +181,15 @@ def train_batches(
       UserError: by the iterator, if no image can be read or one that cannot shall stop the run.
     """
     split = _Split(config.batch_size, process)
-    mend = config.dataset.bad_images == "mend"
-    parts = _TrainParts(source, make_train_crop(config, crop), split, config.seed, mend)
+    parts = _TrainParts(source, make_train_crop(config, crop), split, config.seed, config.dataset.bad_images)
     image_bytes = 3 * config.dataset.image_size**2
     with contextlib.closing(
         _batches(parts, split, first, _ENDLESS, config.dataset, image_bytes, bad_images)
     ) as batches:
         for batch in batches:
             if not batch.weights.all():
-                raise UserError("none of the training images can be read")
+                count = min(len(source), _MOST_BAD_IN_A_ROW)
+                raise UserError(f"{count} training images one after the other cannot be read")
             yield batch
 
 

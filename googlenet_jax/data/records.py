@@ -6,6 +6,7 @@ name, image file] and, where the image has tiles (see `tiles`), the places of it
 little-endian uint32.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
+from array_record.python.array_record_module import ArrayRecordReader
 from grain.sources import ArrayRecordDataSource
 
 from googlenet_jax import storage
@@ -39,7 +41,7 @@ def encode(label: int, name: str, image: bytes, offsets: np.ndarray | None = Non
       What `RecordSource` reads.
     """
     extra = [] if offsets is None else [offsets.astype(_OFFSETS).tobytes()]
-    return msgpack.packb([label, name, image, *extra])
+    return msgpack.packb([label, name.encode(errors="replace").decode(), image, *extra])
 
 
 class _Shard(NamedTuple):
@@ -102,12 +104,21 @@ def open_records(place: str) -> Splits:
         if not shards:
             raise UserError(f"{directory} holds no images of split {split!r}")
         for shard in shards:
-            if not (directory / shard["file"]).is_file():
-                raise UserError(
-                    f"{directory / shard['file']} is missing: copy it again, or run googlenet prepare again"
-                )
+            _check_shard(directory / shard["file"], shard["images"])
         splits.append(RecordSource(directory, shards, index["labels"]))
     return splits[0], splits[1]
+
+
+def _check_shard(path: Path, images: int) -> None:
+    try:
+        with contextlib.closing(ArrayRecordReader(str(path))) as reader:
+            found = reader.num_records()
+    except (RuntimeError, ValueError, OSError):
+        found = 0
+    if found != images:
+        raise UserError(
+            f"{path} is missing or damaged ({found} of {images} images): copy it again, or run googlenet prepare again"
+        )
 
 
 def read_index(directory: Path) -> dict[str, Any]:
@@ -123,7 +134,7 @@ def read_index(directory: Path) -> dict[str, Any]:
         raise UserError(
             f"config.dataset.name=records:{directory}: no {INDEX} there; googlenet prepare makes such a directory"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}: {error})") from None
     if not (known and whole and named):
         raise UserError(f"{path} is not of this format, {FORMAT} version {VERSION}")

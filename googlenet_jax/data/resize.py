@@ -113,11 +113,13 @@ def center_crop(image: "np.ndarray | Picture", size: int, fraction: float, squar
     return crop_at(as_picture(image), size, fraction, square, 0.5, 0.5)
 
 
-def crop_at(picture: Picture, size: int, fraction: float, square: bool, right: float, down: float) -> np.ndarray:
+def crop_at(
+    picture: Picture, size: int, fraction: float, square: bool, right: float, down: float, antialias: bool = True
+) -> np.ndarray:
     """As `center_crop`, the square at these shares, 0 to 1, of the way from left to right and from top to bottom."""
     width, height = picture.width, picture.height
     if height == width == size:
         return picture.pixels()
     w, h = (fraction * width, fraction * height) if square else (fraction * min(height, width),) * 2
     left, top = (width - w) * right, (height - h) * down
-    return resize(picture, size, (left, top, left + w, top + h), context=True)
+    return resize(picture, size, (left, top, left + w, top + h), antialias, context=True)

@@ -58,7 +58,7 @@ class TrainCrop:
             filter = FILTERS[int(len(FILTERS) * draws[-1])] if self.random_filter else Image.Resampling.BILINEAR
             return resize(picture, self.size, box, self.antialias, filter)
         if self.kind == "random":
-            return crop_at(picture, self.size, self.crop_fraction, self.square, draws[0], draws[1])
+            return crop_at(picture, self.size, self.crop_fraction, self.square, draws[0], draws[1], self.antialias)
         return self.central(picture)
 
 

@@ -137,7 +137,7 @@ def _lookup(table: bytes) -> np.ndarray:
     """(65536,) uint16 array of length << 8 | symbol for the code that 16 bits begin with, 0 where none does."""
     lengths = np.repeat(np.arange(1, 17), list(table[1:17]))
     spans = 1 << (16 - lengths)
-    if spans.sum() > 65535:  # more than there are codes, or the one that is all ones, which is reserved
+    if not 0 < spans.sum() <= 65535:  # none, more than there are codes, or the one that is all ones, which is reserved
         raise ValueError("damaged table")
     entries = np.repeat((lengths << 8 | list(table[17:])).astype(np.uint16), spans)
     return np.pad(entries, (0, 65536 - len(entries)))

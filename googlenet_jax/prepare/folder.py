@@ -1,5 +1,7 @@
 """A folder of images into records."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ class _Files:
             try:
                 data = self.source.tree.read(path)
             except BadImageError as error:
-                raise UserError(f"{error}; put it right or remove it, and run the command again") from None
+                raise UserError(
+                    f"{error}; put it right and run the command again, or remove it and take another --output"
+                ) from None
             yield Item(self.source.classes[index], path, data, index + 1, index + 1)
 
     def check(self, images: Sequence[int]) -> None:
@@ -43,4 +47,6 @@ def prepare_folder(root: str, output: Path, tiles: bool, advance: Advance) -> di
     """
     train, val = open_folder(root)
     streams = [_Files("train", train), _Files("val", val)]
-    return pack(output, f"folder:{root}", train.labels, streams, tiles, advance)
+    listing = json.dumps([[source.paths, source.classes] for source in (train, val)]).encode()
+    origin = f"folder:{root} of {hashlib.sha256(listing).hexdigest()[:16]}"  # what is gone on with must be the same
+    return pack(output, origin, train.labels, streams, tiles, advance)

@@ -1,6 +1,8 @@
 """Packs encoded images into ArrayRecord shards, see `data.records`; what was stopped goes on after its last shard."""
 
 import collections
+import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +17,7 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.runtime import cpu_cores
 
 SHARD_IMAGES = 10_000
-_PROGRESS = "unfinished.json"
+_PROGRESS, _LOCK = "unfinished.json", "lock"
 _OPTIONS = "group_size:1,uncompressed"  # each record for itself; images are compressed already
 
 
@@ -85,8 +87,21 @@ def pack(
       UserError: if the output is something else, or images are missing.
     """
     origin = f"{origin}, {'with' if tiles else 'without'} tiles"
-    state = _state(output, origin, labels)
     transcode = _transcoder() if tiles else _as_is
+    with _locked(output), _readable_errors(output):
+        return _pack(output, origin, labels, streams, transcode, advance, shard_images)
+
+
+def _pack(
+    output: Path,
+    origin: str,
+    labels: Sequence[str],
+    streams: Sequence[Stream],
+    transcode: "Callable[[Item], _Packed]",
+    advance: Advance,
+    shard_images: int,
+) -> dict[str, Any]:
+    state = _state(output, origin, labels)
     with ThreadPoolExecutor(cpu_cores()) as threads:
         for stream in streams:
             _pack_split(output, state, stream, transcode, threads, advance, shard_images)
@@ -98,6 +113,32 @@ def pack(
     (output / _PROGRESS).unlink()
     images = {name: sum(shard["images"] for shard in shards) for name, shards in splits.items()}
     return {"images": images, "tiled": state["tiled"], "plain": state["plain"]}
+
+
+@contextlib.contextmanager
+def _readable_errors(output: Path) -> Iterator[None]:
+    """ArrayRecord reports a full disk as a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{output}: {reason}; make room, and run the command again to go on") from error
+
+
+@contextlib.contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    """Keeps others from writing the same dataset."""
+    output.mkdir(parents=True, exist_ok=True)
+    lock = output / _LOCK
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{output}: another process is writing there; wait for it or take another --output"
+            ) from None
+        yield
+        lock.unlink()
 
 
 def _state(output: Path, origin: str, labels: Sequence[str]) -> dict[str, Any]:
@@ -113,9 +154,8 @@ def _state(output: Path, origin: str, labels: Sequence[str]) -> dict[str, Any]:
         pass
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{output / _PROGRESS} is damaged: remove {output} and begin anew") from None
-    if output.exists() and any(output.iterdir()):
+    if any(entry.name != _LOCK for entry in output.iterdir()):
         raise UserError(f"--output {output} is not empty: take another, or remove it")
-    output.mkdir(parents=True, exist_ok=True)
     state = {"origin": origin, "labels": list(labels), "splits": {}, "tiled": 0, "plain": {}}
     _replace(output / _PROGRESS, state)
     return state
@@ -161,6 +201,8 @@ def _pack_split(
             advance(stream.split, one.item.done, stream.total)
             one = next(packed, None) if count < shard_images else None
         writer.close()
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
         partial.replace(output / name)
         split["shards"].append({"file": name, "images": count})
         state["plain"] = dict(plain)

@@ -210,6 +210,28 @@ def test_images_that_cannot_be_read(tmp_path):
         read_image(bomb)
 
 
+def test_only_formats_of_images_are_opened():
+    """Of PostScript Pillow would make an image by starting a program."""
+    with pytest.raises(BadImageError, match="not an image"):
+        decode_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n", "a.jpg")
+
+
+def test_a_file_whose_size_decoders_see_differently_is_refused():
+    small, large = encoded(scene(16, 16)), encoded(scene(64, 64))
+    for first, second in ((small, large), (large, small)):
+        # A marker without a length: who reads one skips the first image's header.
+        two = b"\xff\xd8\xff\x01" + (len(first) + 2).to_bytes(2, "big") + first[2:] + second[2:]
+        try:
+            picture = open_picture(two, "a.jpg")
+            assert picture.region((0, 0, picture.width, picture.height))[0].shape[:2] == (picture.height, picture.width)
+        except BadImageError as error:
+            assert str(error).startswith("a.jpg: ")
+    frame = jpeg.parse(large)
+    for damaged in (jpeg.with_size(large, frame, 64, 640), jpeg.with_size(large, frame, 9, 9)):
+        picture = open_picture(bytes(damaged), "a.jpg")
+        assert picture.pixels().shape == (picture.height, picture.width, 3)
+
+
 def test_very_wide_images_are_cropped_like_others():
     picture = open_picture(encoded(scene(20, 30_000)), "wide.jpg")
     assert (picture.width, picture.height) == (30_000, 20)

@@ -132,5 +132,5 @@ def test_odd_images_are_mended_skipped_or_an_error(image_folder, caplog):
 def test_no_readable_image_is_one_line(image_folder):
     for path in (image_folder / "train").rglob("*.*"):
         path.write_bytes(b"")
-    with pytest.raises(UserError, match="none of the training images"):
+    with pytest.raises(UserError, match="12 training images one after the other"):
         next(batches_of(image_folder))

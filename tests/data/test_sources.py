@@ -1,6 +1,7 @@
 """Every source of images: what it finds, and what it says of one that is not as it should be."""
 
 import io
+import json
 import pickle
 import subprocess
 import sys
@@ -36,6 +37,8 @@ def test_image_lists(image_folder):
     assert (train.labels, len(train), len(val), train[1][1], val[0][1]) == (["a cat", "a dog"], 2, 1, 1, 1)
     (image_folder / "val_list.txt").write_text("val/dog/0.jpg one\n")
     assert "line 1" in message(f"folder:{image_folder}")
+    (image_folder / "val_list.txt").write_text("val/dog/0.jpg 99999999999\n")
+    assert "line 1" in message(f"folder:{image_folder}")
 
 
 def test_class_folders(image_folder):
@@ -47,6 +50,13 @@ def test_class_folders(image_folder):
     assert sum(train[i][1] for i in range(12)) == 6
     (image_folder / "val").rename(image_folder / "test")
     assert len(opened(f"folder:{image_folder}")[1]) == 6
+
+
+def test_hidden_files_and_links_in_a_circle_are_left_out(image_folder):
+    cat = image_folder / "train" / "cat"
+    (cat / "._0.jpg").write_bytes(b"what macOS leaves")
+    (cat / "again").symlink_to(cat)
+    assert len(opened(f"folder:{image_folder}")[0]) == 12
 
 
 def test_folder_mistakes_name_the_thing(image_folder, tmp_path):
@@ -171,6 +181,10 @@ def test_cifar_mistakes(tmp_path, capsys):
     hostile = write_archive(tmp_path / "b.tar.gz", folder, files | {"data_batch_1": pickle.dumps(Payload())})
     assert "print" in message(f"cifar:{hostile}")
     assert capsys.readouterr().out == ""
+    for labels in ([2**70] * 20, [[0]] * 20, "no list"):
+        batch = python2_pickle({"data": np.zeros((20, 3072), np.uint8), "labels": labels})
+        odd = write_archive(tmp_path / "d.tar.gz", folder, files | {"data_batch_1": batch})
+        assert "labels are no list" in message(f"cifar:{odd}")
     short = write_archive(tmp_path / "c.tar.gz", folder, {k: v for k, v in files.items() if k != "test_batch"})
     assert "0 of test images" in message(f"cifar:{short}")
 
@@ -185,6 +199,11 @@ def test_records_that_are_not(tmp_path, image_folder):
     for index, said in enumerate(("not an image with its label", "damaged", "a.jpg")):
         with pytest.raises(BadImageError, match=said):
             train[index]
+    index = json.loads((tmp_path / "r" / "dataset.json").read_text())
+    for images in (5, 7, 10**13):
+        index["splits"]["val"][0]["images"] = images
+        (tmp_path / "r" / "dataset.json").write_text(json.dumps(index))
+        assert f"6 of {images} images" in message(f"records:{tmp_path / 'r'}")
     shard = next((tmp_path / "r").glob("val*"))
     shard.unlink()
     assert shard.name in message(f"records:{tmp_path / 'r'}")

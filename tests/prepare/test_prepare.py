@@ -108,6 +108,17 @@ def test_a_damaged_index_of_tiles_is_one_line():
             assert str(error).startswith("a.jpg: a damaged")
 
 
+def test_a_folder_that_changed_is_not_gone_on_with(image_folder, tmp_path):
+    def stop(split, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_folder(str(image_folder), tmp_path / "out", False, stop)
+    (image_folder / "train" / "cat" / "new.jpg").write_bytes(encoded(scene(8, 8)))
+    with pytest.raises(UserError, match="unfinished dataset"):
+        prepare_folder(str(image_folder), tmp_path / "out", False, quiet)
+
+
 class Numbers:
     """A stream of images, which may break off."""
 

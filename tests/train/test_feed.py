@@ -67,7 +67,7 @@ def test_a_cache_leaves_out_what_cannot_be_read(image_folder):
 
 
 def test_a_cache_that_does_not_fit_is_one_line(monkeypatch):
-    monkeypatch.setattr("os.sysconf", lambda name: 100)
+    monkeypatch.setattr(cache, "free_memory", lambda: 10_000)
     config = small_config(dataset__cache="host")
     with pytest.raises(UserError, match=r"0\.0 GiB for 72 images of 32 px"):
         cache.cached(open_source(config.dataset)[0], config, BadImageLog("mend"))
