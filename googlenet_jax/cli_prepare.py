@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from googlenet_jax import storage
 from googlenet_jax.errors import UserError
 
 
@@ -68,6 +69,8 @@ def _path(flags: argparse.Namespace, name: str) -> Path:
     given = getattr(flags, name)
     if not given:
         raise UserError(f"googlenet prepare {flags.source} needs --{name}")
+    if storage.is_url(given):
+        raise UserError(f"--{name} {given}: prepare on this machine, and copy the directory into the bucket")
     return Path(given).expanduser()
 
 

@@ -211,7 +211,7 @@ def test_images_that_cannot_be_read(tmp_path):
 
 
 def test_only_formats_of_images_are_opened():
-    """Of PostScript Pillow would make an image by starting a program."""
+    """Of PostScript, Pillow would make an image by starting a program."""
     with pytest.raises(BadImageError, match="not an image"):
         decode_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n", "a.jpg")
 

@@ -271,6 +271,7 @@ def test_the_command(image_folder, tmp_path, capsys):
         ("folder:x", "--output", out): "no such directory",
         (f"folder:{image_folder}",): "--output",
         ("nothing",): "folder:PATH",
+        (f"folder:{image_folder}", "--output", "s3://bucket/out"): "copy the directory into the bucket",
         ("imagenet", "--output", tmp_path / "i"): "--train",
         ("tfds:cifar10", "--tiles"): "--tiles does not go with",
         ("tfds:cifar10", "--manual_dir", tmp_path / "none"): "no such directory",
