@@ -95,7 +95,9 @@ FIELDS: dict[str, Field] = {
     "augment.sampling": one_of(
         "torchvision", "whose way of drawing a resized crop's area and aspect", "torchvision", "paddleclas"
     ),
-    "augment.antialias": Field(True, "shrink a resized crop as Pillow and torchvision do; off is faster"),
+    "augment.antialias": Field(
+        True, "shrink crops as Pillow and torchvision do: more accurate (README, Data); off decodes faster"
+    ),
     "augment.interpolation": one_of(
         "bilinear", "how a resized crop is resized; random: one of four, as in the paper", "bilinear", "random"
     ),
