@@ -143,12 +143,20 @@ class Jpeg:
     def _decode(self, data: bytes | bytearray, shrink: int, padded: bool) -> np.ndarray:
         at = self._frame.size_at
         height, width = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
-        sides = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)} if shrink > 1 else {}
+        colors = "RGBX" if padded else "RGB"
         try:
-            if simplejpeg.decode_jpeg_header(data)[:2] != (height, width):
-                raise ValueError("a header that can be read in two ways")
             # Not strict: like other readers it takes damage within a file, `open_picture` saw that the end is there.
-            return simplejpeg.decode_jpeg(data, "RGBX" if padded else "RGB", strict=False, **sides)
+            if shrink > 1:
+                if simplejpeg.decode_jpeg_header(data)[:2] != (height, width):
+                    raise ValueError("a header that can be read in two ways")
+                height, width = -(-height // shrink), -(-width // shrink)
+                return simplejpeg.decode_jpeg(data, colors, min_height=height, min_width=width, strict=False)
+            # The buffer bounds the memory of a file that the decoder takes for a larger one.
+            buffer = np.empty((height, width, len(colors)), np.uint8)
+            pixels = simplejpeg.decode_jpeg(data, colors, strict=False, buffer=buffer)
+            if pixels.shape != buffer.shape:
+                raise ValueError("a header that can be read in two ways")
+            return pixels
         except ValueError as error:
             raise BadImageError(f"{self._name}: a damaged image ({error})") from None
 
