@@ -85,6 +85,29 @@ class _Split:
         return batch * self.batch_size + self.process.index * self.share + within * self.size
 
 
+def _fill(
+    part: _Part,
+    row: int,
+    arrays: tuple[np.ndarray, ...],
+    source: Source,
+    index: int,
+    mend: bool,
+    crop: Callable[[Picture], tuple[np.ndarray, ...]],
+) -> bool:
+    """Puts an image's crops into a row of a part's arrays; False if it is left out. The part tells what was odd."""
+    picture, label, note = load(source, index, mend)
+    if picture is not None:
+        try:
+            for array, cut in zip(arrays, crop(picture), strict=True):
+                array[row] = cut
+            part.batch.labels[row], part.batch.weights[row] = label, 1
+        except BadImageError as error:
+            picture, note = None, str(error)
+    if note:
+        (part.mended if picture is not None else part.skipped).append(note)
+    return picture is not None
+
+
 @dataclasses.dataclass(frozen=True)
 class _TrainParts:
     """Loads parts of training batches; an object, so that worker processes can be given it."""
@@ -103,29 +126,20 @@ class _TrainParts:
         batch = Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32))
         part = _Part(batch, [], [])
         for row, (index, drawn) in enumerate(zip(numbers, draws, strict=True)):
+
+            def crop(picture: Picture, drawn: list[float] = drawn) -> tuple[np.ndarray, ...]:
+                return (self.crop(picture, drawn),)
+
             # A bad image's place is taken by the next one that can be read.
             for offset in range(min(len(self.source), _MOST_BAD_IN_A_ROW)):
-                if self._load(part, row, (index + offset) % len(self.source), drawn):
+                other = (index + offset) % len(self.source)
+                if _fill(part, row, (images,), self.source, other, self.policy == "mend", crop):
                     break
                 if self.policy == "error":
                     return part
             else:
                 return part
         return part
-
-    def _load(self, part: _Part, row: int, index: int, draws: list[float]) -> bool:
-        picture, label, note = load(self.source, index, self.policy == "mend")
-        if picture is not None:
-            try:
-                part.batch.images[row] = self.crop(picture, draws)
-            except BadImageError as error:
-                picture, note = None, str(error)
-        if note:
-            (part.mended if picture is not None else part.skipped).append(note)
-        if picture is None:
-            return False
-        part.batch.labels[row], part.batch.weights[row] = label, 1
-        return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,16 +157,7 @@ class _EvalParts:
         images = tuple(np.zeros((count, *array.shape), np.uint8) for array in self.blank)
         part = _Part(Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32)), [], [])
         for row, index in enumerate(range(position, min(position + count, len(self.source)))):
-            picture, label, note = load(self.source, index, self.mend)
-            try:
-                if picture is not None:
-                    for array, cut in zip(images, self.crop(picture), strict=True):
-                        array[row] = cut
-                    part.batch.labels[row], part.batch.weights[row] = label, 1
-            except BadImageError as error:
-                picture, note = None, str(error)
-            if note:
-                (part.mended if picture is not None else part.skipped).append(note)
+            _fill(part, row, images, self.source, index, self.mend, self.crop)
         return part
 
 
