@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from googlenet_jax import runtime
+from googlenet_jax.system import runtime
 
 
 def main() -> None:
@@ -33,15 +33,15 @@ def main() -> None:
 
     from googlenet_jax.data.bad_images import BadImageLog
     from googlenet_jax.data.loader import eval_batches
-    from googlenet_jax.data.sources import open_source
-    from googlenet_jax.evaluate import Evaluator, Member, eval_batch_size, windows_of
+    from googlenet_jax.data.sources.opening import open_source
+    from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
     from googlenet_jax.net import load
-    from googlenet_jax.parallel import replicate, split_batch
+    from googlenet_jax.system.parallel import replicate, split_batch
 
     net, devices = load(flags.checkpoint), jax.devices()
     config = net.config.copy_and_resolve_references()
     config.dataset.name = flags.dataset
-    source = open_source(config.dataset)[1]
+    source = open_source(config)[1]
     size = eval_batch_size(config, devices, 144)
     variables = replicate(net.variables, devices)
     evaluator = Evaluator([Member(net.model, net.preprocess)], devices, mirror=True)

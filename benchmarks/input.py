@@ -71,10 +71,10 @@ def ours(job: Job, settings: dict[str, Any]) -> Iterator[np.ndarray]:
     """This project's training batches."""
     from googlenet_jax.data.bad_images import BadImageLog
     from googlenet_jax.data.loader import train_batches
-    from googlenet_jax.data.sources import open_source
+    from googlenet_jax.data.sources.opening import open_source
 
     config = config_of(job, settings)
-    source = open_source(config.dataset)[0]
+    source = open_source(config)[0]
     central: Any = None  # nothing here asks for evaluation's crop
     return (batch.images for batch in train_batches(source, config, central, BadImageLog("error")))
 
@@ -90,9 +90,9 @@ def pack_ours(job: Job, tiles: bool) -> None:
 
 def stages(job: Job) -> list[tuple[str, Callable[[Any], Any]]]:
     """One image's way through this project's loader in pieces: the first takes a path, each what the last one gave."""
-    from googlenet_jax.data.images import Picture, largest_shrink, open_picture, read_file
-    from googlenet_jax.data.resize import resize
-    from googlenet_jax.data.sampling import DRAWS, Window, torchvision_window
+    from googlenet_jax.data.crops.resize import resize
+    from googlenet_jax.data.crops.windows import DRAWS, Window, torchvision_window
+    from googlenet_jax.data.pictures.picture import Picture, largest_shrink, open_picture, read_file
 
     augment = config_of(job, {}).augment
     draws = iter(np.random.default_rng(0).random((job.images, DRAWS)).tolist())
@@ -120,10 +120,10 @@ def cached_ours(images: np.ndarray, labels: np.ndarray, batch: int) -> Callable[
     import jax.numpy as jnp
     from jax import lax
 
-    from googlenet_jax.data.augment import augment, erase
+    from googlenet_jax.data.augment.batch import augment, erase
     from googlenet_jax.data.bad_images import BadImageLog
-    from googlenet_jax.data.sources import ArraySource
-    from googlenet_jax.parallel import AXIS, parallel
+    from googlenet_jax.data.sources.base import ArraySource
+    from googlenet_jax.system.parallel import AXIS, parallel
     from googlenet_jax.train.feed import feed
     from googlenet_jax.train.setup import build_training
 
@@ -256,7 +256,7 @@ def compare_cached(batch: int, rounds: int) -> None:
     """Prints what an epoch of 50,000 32 x 32 images takes on either side, and the ratio."""
     import jax
 
-    from googlenet_jax import runtime
+    from googlenet_jax.system import runtime
 
     runtime.configure_jax()
     rng = np.random.default_rng(0)

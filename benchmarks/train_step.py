@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from googlenet_jax import runtime
 from googlenet_jax.models.googlenet import TABLE_1
+from googlenet_jax.system import runtime
 
 
 def conv(inputs: int, outputs: int, window: int = 1, stride: int = 1) -> nn.Module:

@@ -15,6 +15,17 @@ def shown(text: str, most: int = 80) -> str:
     return "".join(character if character.isprintable() else "?" for character in cut)
 
 
+def where(path: object) -> str:
+    """A path as a message names it: a relative one with the directory that it is relative to."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else str(path)
+    return shown(text, 400) if "://" in text or os.path.isabs(text) else f"{shown(text, 400)} (in {os.getcwd()})"
+
+
+def reason(error: BaseException, most: int = 200) -> str:
+    """What an exception says, as one line that can be shown; its kind if it says nothing."""
+    return shown(" ".join(str(error).split()) or type(error).__name__, most)
+
+
 def run_command(command: Callable[[], int | None], debug: bool = False) -> int:
     """Runs a command; a mistake of the user's becomes one line on standard error.
 

@@ -10,13 +10,13 @@ import jax
 import ml_collections
 import numpy as np
 
-from googlenet_jax import checkpoint
-from googlenet_jax.build import make_model
 from googlenet_jax.config import from_json
-from googlenet_jax.data.images import read_image
+from googlenet_jax.data.pictures.picture import read_image
+from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
 from googlenet_jax.models.googlenet import GoogLeNet
-from googlenet_jax.preprocess import Preprocess
+from googlenet_jax.models.make_model import make_model
+from googlenet_jax.runs import checkpoint
 
 UNUSED = "unused "  # begins the names of outputs beyond the dataset's classes
 

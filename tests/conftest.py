@@ -40,6 +40,7 @@ SMALL = {
     "dataset.synthetic_images": 72,
     "dataset.synthetic_classes": 4,
     "dataset.image_size": 32,
+    "model.blocks": ("3a", "4a"),
     "model.aux_heads": False,
     "augment.crop": "shift",
     "augment.flip": True,
@@ -113,7 +114,8 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     """Switches between machines: each has a cache of its own. Memory is emptied."""
 
     def machine(name: str) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name / "cache"))
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / name / "state"))
 
     machine("first")
     from fsspec.implementations.memory import MemoryFileSystem

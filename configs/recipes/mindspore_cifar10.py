@@ -13,8 +13,7 @@ Reported by its source (research/cv/googlenet/README.md): 93.4 % top-1 on an Asc
 
 import ml_collections
 
-from googlenet_jax.config import default_config
-from googlenet_jax.models.inputs import CIFAR10
+from googlenet_jax.config import NORMALIZATIONS, default_config
 
 
 def get_config(arg: str = "") -> ml_collections.ConfigDict:
@@ -23,7 +22,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config.dataset.name = f"folder:{arg or 'data/cifar10'}"
     config.dataset.image_size = 32
     config.dataset.network_size = 224
-    config.dataset.channel_order, config.dataset.mean, config.dataset.std = CIFAR10
+    config.dataset.channel_order, config.dataset.mean, config.dataset.std = NORMALIZATIONS["cifar10"][:3]
     config.model.variant = "mindspore"
     config.seed = 1
     config.batch_size = 128

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from googlenet_jax.data.images import BadImageError, Picture
-from googlenet_jax.data.sources import Source
+from googlenet_jax.data.pictures.picture import BadImageError, Picture
+from googlenet_jax.data.sources.base import Source
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.crops.resize import center_crop
 from googlenet_jax.data.loader import eval_batches
-from googlenet_jax.data.resize import center_crop
-from googlenet_jax.data.sources import ArraySource, Source
+from googlenet_jax.data.sources.base import ArraySource, Source
 from googlenet_jax.errors import UserError
-from googlenet_jax.runtime import free_memory
+from googlenet_jax.system.runtime import free_memory
 
 _BATCH = 256
 CROPS_LATER = ("resized", "random")  # kinds of `augment.crop` that cut from the squares in each step

@@ -19,12 +19,12 @@ from absl import flags
 
 from googlenet_jax.data import order
 from googlenet_jax.data.bad_images import BadImageLog, load
-from googlenet_jax.data.images import BadImageError, Picture, Pixels
-from googlenet_jax.data.sampling import DRAWS
-from googlenet_jax.data.sources import Source
-from googlenet_jax.data.train_crop import TrainCrop, make_train_crop
+from googlenet_jax.data.crops.training import TrainCrop, make_train_crop
+from googlenet_jax.data.crops.windows import DRAWS
+from googlenet_jax.data.pictures.picture import BadImageError, Picture, Pixels
+from googlenet_jax.data.sources.base import Source
 from googlenet_jax.errors import UserError
-from googlenet_jax.runtime import cpu_cores
+from googlenet_jax.system.runtime import cpu_cores
 
 _PART = range(8, 33)  # images: so few that the first batch comes soon, so many that handing them over costs little
 _MOST_BYTES_IN_FLIGHT = 4 << 30

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.importers.caffe import write_caffemodel
+from googlenet_jax.formats.caffe import write_caffemodel
+from googlenet_jax.formats.torch import write_pth
 from googlenet_jax.importers.convert import unconvert
 from googlenet_jax.importers.names import NAMINGS, Naming
-from googlenet_jax.importers.torch import write_pth
 from googlenet_jax.models.variants import PRESETS
 from googlenet_jax.net import Net
+from googlenet_jax.system.files import replace_file
 
 SUFFIXES = {"torchvision": ".pth", "caffe": ".caffemodel"}
 
@@ -42,12 +43,7 @@ def export_weights(net: Net, system: str, output: Path) -> list[str]:
         raise UserError(f"--output {output} exists already: choose another name, or remove it")
     tensors = unconvert(net.variables, naming, aux="aux1" in net.variables["params"])
     data = _pth(tensors) if system == "torchvision" else _caffemodel(tensors, naming)
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(output, data)
     return list(tensors)
 
 

@@ -1,4 +1,1 @@
-"""Checkpoints of other systems -> variables of the one network. Nothing in a file is executed."""
-
-# Bytes that a file, and what it unpacks to, may take; a training checkpoint in float64 has a quarter of it.
-LIMIT = 512 << 20
+"""Named arrays of other systems -> variables of the one network."""

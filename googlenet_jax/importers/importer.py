@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from googlenet_jax import checkpoint
-from googlenet_jax.build import make_preprocess
 from googlenet_jax.config import default_config, to_json
+from googlenet_jax.config.choices import NORMALIZATIONS, Normalization
+from googlenet_jax.data.preprocess import make_preprocess
 from googlenet_jax.errors import UserError
-from googlenet_jax.importers import files
+from googlenet_jax.formats import recognise as files
 from googlenet_jax.importers.convert import Converted, convert, identify, without_prefix
 from googlenet_jax.importers.labels import read_labels
 from googlenet_jax.importers.names import NAMINGS
 from googlenet_jax.importers.published import PUBLISHED, fetch, find_published
-from googlenet_jax.models.inputs import NORMALIZATIONS, Normalization
 from googlenet_jax.models.variants import get_variant
+from googlenet_jax.runs import checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +111,7 @@ def _config(variant: str, converted: Converted, normalization: Normalization | N
     config.augment.crop = "resized"
     config.augment.flip = True
     if normalization is not None:
-        config.dataset.channel_order, config.dataset.mean, config.dataset.std = normalization
+        config.dataset.channel_order, config.dataset.mean, config.dataset.std, config.eval.crop_fraction = normalization
     if variant == "paper":
         config.eval.resize = "square"
-    if normalization == NORMALIZATIONS["cifar10"]:
-        config.eval.crop_fraction = 1.0  # whole images, enlarged
     return config

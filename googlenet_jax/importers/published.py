@@ -1,9 +1,7 @@
 """Where each published GoogLeNet lies, and how its bytes are known; facts from each system's own repository."""
 
-import contextlib
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -11,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.importers import LIMIT
+from googlenet_jax.formats import LIMIT
+from googlenet_jax.system.files import cache_directory, written_beside
 
-_CACHE = Path("~/.cache/googlenet_jax/published")
 _CHUNK = 1 << 20
 
 
@@ -78,34 +76,36 @@ def fetch(name: str, progress: Callable[[int, int | None], None]) -> Path:
       UserError: without a network, or if the bytes are not those that were published.
     """
     published = PUBLISHED[name]
-    target = (_CACHE / published.url.rpartition("/")[2]).expanduser()
+    target = cache_directory() / "published" / published.url.rpartition("/")[2]
     if target.is_file() and _verified(target, published):
         return target
     by_hand = f"get it from {published.url} and run: googlenet import FILE --output DIR"
-    partial = target.with_suffix(f".{os.getpid()}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(published.url, timeout=30) as response, partial.open("wb") as file:
-            length = response.headers.get("Content-Length")
-            total, done = int(length) if length and length.isdecimal() else None, 0
-            while chunk := response.read(_CHUNK):
-                done += len(chunk)
-                if done > LIMIT:
-                    raise UserError(f"{name}: what is at {published.url} is too long for a GoogLeNet")
-                file.write(chunk)
-                progress(done, total)
-        if total is not None and done != total:
-            raise UserError(f"{name}: the download broke off; {by_hand}")
-        if not _verified(partial, published):
-            raise UserError(f"{name}: the bytes at {published.url} are not those that were published; nothing imported")
-        partial.rename(target)
+        with written_beside(target) as partial:
+            _download(name, partial, progress)
+            if not _verified(partial, published):
+                raise UserError(
+                    f"{name}: the bytes at {published.url} are not those that were published; nothing imported"
+                )
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise UserError(f"{name}: it cannot be downloaded here ({reason}); {by_hand}") from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
+        why = getattr(error, "reason", error)
+        raise UserError(f"{name}: it cannot be downloaded here ({why}); {by_hand}") from None
     return target
+
+
+def _download(name: str, target: Path, progress: Callable[[int, int | None], None]) -> None:
+    url = PUBLISHED[name].url
+    with urllib.request.urlopen(url, timeout=30) as response, target.open("wb") as file:
+        length = response.headers.get("Content-Length")
+        total, done = int(length) if length and length.isdecimal() else None, 0
+        while chunk := response.read(_CHUNK):
+            done += len(chunk)
+            if done > LIMIT:
+                raise UserError(f"{name}: what is at {url} is too long for a GoogLeNet")
+            file.write(chunk)
+            progress(done, total)
+    if total is not None and done != total:
+        raise http.client.IncompleteRead(b"", total - done)
 
 
 def find_published(path: Path) -> str | None:

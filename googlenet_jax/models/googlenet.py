@@ -27,6 +27,9 @@ TABLE_1 = {
 }
 
 
+AUX_AFTER = {"4a": 1, "4d": 2}  # after which blocks the auxiliary heads stand, and their numbers (section 5)
+
+
 class GoogLeNet(nn.Module):
     """The network; parameter names follow Table 1.
 
@@ -37,6 +40,7 @@ class GoogLeNet(nn.Module):
       dtype: of convolutions and products; parameters, statistics and logits stay float32.
       axis_name: the mapped axis that splits the batch in training, None where there is none.
       sync_batch_norm: batch statistics over the whole batch rather than each device's part.
+      blocks: keys of `TABLE_1`, in its order; all of them in the paper. Pools stand before the stages that are left.
     """
 
     num_classes: int = 1000
@@ -45,6 +49,7 @@ class GoogLeNet(nn.Module):
     dtype: Any = jnp.float32
     axis_name: str | None = None
     sync_batch_norm: bool = True
+    blocks: tuple[str, ...] = tuple(TABLE_1)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False, aux: bool | None = None) -> Any:
@@ -71,9 +76,6 @@ class GoogLeNet(nn.Module):
             rows, columns = (pool_padding(side, window, stride, v.pool_rounding) for side in x.shape[1:3])
             return max_pool(x, window, stride, (rows, columns))
 
-        def inception(x: jax.Array, block: str) -> jax.Array:
-            return Inception(TABLE_1[block], v, unit, name=f"inception_{block}")(x, train)
-
         conv1_stride, pool1_stride, pool2_stride = v.stem_strides
         x = unit(3, 64, 7, conv1_stride, v.conv1_padding == "same", name="conv1")(x, train)
         x = pool(x, stride=pool1_stride)
@@ -82,20 +84,16 @@ class GoogLeNet(nn.Module):
         x = unit(64, 192, 3, name="conv2")(x, train)
         x = local_response_norm(x) if v.norm == "lrn" else x
         x = pool(x, stride=pool2_stride)
-        x = inception(x, "3a")
-        x = inception(x, "3b")
-        x = pool(x)
-        x = inception(x, "4a")
-        aux1 = head(hidden_relu=v.aux_relu[1], name="aux1")(x, train) if run_aux else None
-        x = inception(x, "4b")
-        x = inception(x, "4c")
-        x = inception(x, "4d")
-        aux2 = head(hidden_relu=v.aux_relu[2], name="aux2")(x, train) if run_aux else None
-        x = inception(x, "4e")
-        x = pool(x, window=v.pool4_window)
-        x = inception(x, "5a")
-        x = inception(x, "5b")
+        stage, heads = "3", []
+        for block in self.blocks:
+            if block[0] != stage:
+                x = pool(x, window=v.pool4_window if block[0] == "5" else 3)
+                stage = block[0]
+            x = Inception(TABLE_1[block], v, unit, name=f"inception_{block}")(x, train)
+            if block in AUX_AFTER and run_aux:
+                number = AUX_AFTER[block]
+                heads.append(head(hidden_relu=v.aux_relu[number], name=f"aux{number}")(x, train))
         x = x.mean((1, 2))
         x = Dropout(v.dropout, v.dropout_scales, self.axis_name)(x, train)
         logits = nn.Dense(self.num_classes, kernel_init=v.dense_init, bias_init=v.dense_bias_init, name="classifier")(x)
-        return (logits, aux1, aux2) if with_aux else logits
+        return (logits, *heads) if with_aux else logits

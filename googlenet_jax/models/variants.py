@@ -5,14 +5,13 @@ collected in `Variant`. `PRESETS` holds the ones that this project knows, `get_v
 """
 
 import dataclasses
-import difflib
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax.linen.initializers import Initializer, constant, normal, truncated_normal, variance_scaling, zeros
 
-from googlenet_jax.models.inputs import CAFFE, IMAGENET, Normalization
+from googlenet_jax.config.choices import FAMILIES, NORMALIZATIONS, STEMS, Normalization, chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Variant:
     bn_epsilon: float = 1e-3
     bn_momentum: float = 0.9
     bn_unbiased_variance: bool = True
-    normalization: Normalization = IMAGENET
+    normalization: Normalization = NORMALIZATIONS["imagenet"]
     conv_init: Initializer = variance_scaling(2.0, "fan_in", "truncated_normal")
     conv_bias_init: Initializer = zeros
     dense_init: Initializer = variance_scaling(1.0, "fan_in", "truncated_normal")
@@ -90,7 +89,7 @@ PRESETS = {
         name="paper",
         norm="lrn",
         conv_bias=True,
-        normalization=CAFFE,
+        normalization=NORMALIZATIONS["caffe"],
         conv_init=_XAVIER_CAFFE,
         conv_bias_init=constant(0.2),
         dense_init=_XAVIER_CAFFE,
@@ -153,26 +152,20 @@ PRESETS = {
     ),
 }
 
-STEMS = {"paper": (2, 2, 2), "small": (1, 1, 2)}
-
 
 def get_variant(name: str, stem: str = "paper") -> Variant:
     """The preset of that name, with the stem asked for.
 
     Args:
       name: a key of `PRESETS`.
-      stem: "paper", or "small" for images of 64 px and less: conv1 and pool1 at stride 1, so that a 64 px image
-        reaches inception 3a at 32x32 where the paper has 28x28. Parameters keep their shapes.
+      stem: a key of `STEMS`. With "small" a 64 px image reaches inception 3a at 32x32, where the paper has 28x28.
+        Parameters keep their shapes.
 
     Returns:
       The `Variant`.
 
     Raises:
-      ValueError: for an unknown name or stem; the message names the nearest one.
+      UserError: for an unknown name or stem; the message names the nearest one.
     """
-    for given, known, what in ((name, PRESETS, "variant"), (stem, STEMS, "stem")):
-        if given not in known:
-            near = difflib.get_close_matches(given, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
-            raise ValueError(f"unknown {what} {given!r}: {hint}")
-    return dataclasses.replace(PRESETS[name], stem_strides=STEMS[stem])
+    chosen(FAMILIES, name, "the variant")
+    return dataclasses.replace(PRESETS[name], stem_strides=chosen(STEMS, stem, "the stem").strides)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from googlenet_jax.data.folders import FileSource, open_folder
-from googlenet_jax.data.images import BadImageError
+from googlenet_jax.data.pictures.picture import BadImageError
+from googlenet_jax.data.sources.folders import FileSource, open_folder
 from googlenet_jax.errors import UserError
 from googlenet_jax.prepare.pack import Advance, Item, pack
 

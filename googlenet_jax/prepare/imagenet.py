@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, reason
 from googlenet_jax.prepare.pack import Advance, Item, Stream, pack
 
 _MAX_IMAGE = 256 << 20
@@ -97,7 +97,7 @@ def read_devkit(path: Path) -> Devkit:
     except FileNotFoundError:
         raise
     except Exception as error:  # tarfile, zlib and scipy raise many kinds for damaged data
-        raise UserError(f"--devkit {path}: damaged, or something else ({' '.join(str(error).split())})") from None
+        raise UserError(f"--devkit {path}: damaged, or something else ({reason(error)})") from None
 
 
 class _Train:

@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +11,10 @@ from typing import Any, NamedTuple, Protocol
 
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from googlenet_jax.data.records import FORMAT, INDEX, VERSION, encode
-from googlenet_jax.errors import UserError
-from googlenet_jax.runtime import cpu_cores
+from googlenet_jax.data.sources.records import FORMAT, INDEX, VERSION, encode
+from googlenet_jax.errors import UserError, reason
+from googlenet_jax.system.files import lock, replace_file
+from googlenet_jax.system.runtime import cpu_cores
 
 SHARD_IMAGES = 10_000
 _PROGRESS, _LOCK = "unfinished.json", "lock"
@@ -121,24 +121,18 @@ def _readable_errors(output: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{output}: {reason}; make room, and run the command again to go on") from error
+        raise UserError(f"{output}: {reason(error)}; make room, and run the command again to go on") from error
 
 
 @contextlib.contextmanager
 def _locked(output: Path) -> Iterator[None]:
     """Keeps others from writing the same dataset."""
     output.mkdir(parents=True, exist_ok=True)
-    lock = output / _LOCK
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{output}: another process is writing there; wait for it or take another --output"
-            ) from None
+    with (output / _LOCK).open("w") as file:
+        if not lock(file):
+            raise UserError(f"{output}: another process is writing there; wait for it or take another --output")
         yield
-        lock.unlink()
+        (output / _LOCK).unlink()
 
 
 def _state(output: Path, origin: str, labels: Sequence[str]) -> dict[str, Any]:
@@ -230,7 +224,7 @@ def _as_is(item: Item) -> _Packed:
 
 def _transcoder() -> Callable[[Item], _Packed]:
     try:
-        from googlenet_jax.data.transcode import transcode
+        from googlenet_jax.prepare.transcode import transcode
     except ImportError:
         raise UserError("--tiles needs numba: pip install -e .[tiles]") from None
 
@@ -246,10 +240,4 @@ def _transcoder() -> Callable[[Item], _Packed]:
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON so that a crash leaves the old or the new file."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    replace_file(path, json.dumps(content, indent=1), durable=True)

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, reason
 
 
 def prepare_tfds(name: str, data_dir: Path | None, manual_dir: Path | None) -> Path:
@@ -33,9 +33,8 @@ def prepare_tfds(name: str, data_dir: Path | None, manual_dir: Path | None) -> P
     except OSError:
         raise
     except Exception as error:  # TFDS, requests and TensorFlow each raise their own kinds
-        reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"tfds:{name}: {type(error).__name__}: {reason}; without a network, put the official archives into a "
-            "directory and give it as --manual_dir"
+            f"tfds:{name}: {type(error).__name__}: {reason(error, 300)}; without a network, put the official archives "
+            "into a directory and give it as --manual_dir"
         ) from error
     return Path(str(builder.data_path))

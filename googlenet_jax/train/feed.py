@@ -11,13 +11,13 @@ from flax import jax_utils
 from jax import lax
 
 from googlenet_jax.data import order
-from googlenet_jax.data.augment import resized_crop, whole_numbers
+from googlenet_jax.data.augment.batch import resized_crop, whole_numbers
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.cache import CROPS_LATER, cached
 from googlenet_jax.data.loader import Process, train_batches
-from googlenet_jax.data.sources import ArraySource, Source
+from googlenet_jax.data.sources.base import ArraySource, Source
 from googlenet_jax.errors import UserError
-from googlenet_jax.parallel import AXIS, parallel, replicate, split_batch
+from googlenet_jax.system.parallel import AXIS, parallel, replicate, split_batch
 from googlenet_jax.train.setup import Training
 
 _AHEAD = 2  # batches on the devices while a step runs

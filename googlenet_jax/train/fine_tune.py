@@ -7,36 +7,19 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from googlenet_jax import checkpoint
 from googlenet_jax.config import from_json
+from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
-from googlenet_jax.preprocess import Preprocess
+from googlenet_jax.runs import checkpoint
 from googlenet_jax.train.state import TrainState
 
 log = logging.getLogger(__name__)
 _INPUT = ("channel_order", "mean", "std")
 
 
-def with_its_input(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """The configuration with the input normalisation of `init_from`, where it says none itself.
-
-    Args:
-      config: the whole configuration.
-
-    Returns:
-      A copy, or the configuration itself if there is nothing to add.
-
-    Raises:
-      UserError: if there is no checkpoint at `init_from`.
-    """
-    unset = [name for name in _INPUT if config.dataset[name] is None]
-    if config.init_from is None or not unset:
-        return config
-    theirs = Preprocess.from_dict(checkpoint.read(config.init_from)[0]["preprocess"])
-    config = config.copy_and_resolve_references()
-    for name in unset:
-        config.dataset[name] = getattr(theirs, name)
-    return config
+def input_of(path: str) -> Preprocess:
+    """How the network of a run or imported checkpoint wants its input; raises `UserError` if there is none."""
+    return Preprocess.from_dict(checkpoint.read(path)[0]["preprocess"])
 
 
 def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess: Preprocess) -> TrainState:

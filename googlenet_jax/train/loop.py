@@ -2,30 +2,28 @@
 
 import contextlib
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
 import jax
 import ml_collections
 
-from googlenet_jax.checkpoint import Checkpoints
 from googlenet_jax.config import to_json, validate
-from googlenet_jax.console import TrainingDisplay
 from googlenet_jax.data.bad_images import BadImageLog
-from googlenet_jax.data.loader import Process, eval_batches
-from googlenet_jax.data.sources import open_source
+from googlenet_jax.data.identity import identity
+from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
-from googlenet_jax.evaluate import Evaluator, Member, eval_batch_size, windows_of
-from googlenet_jax.metrics import Metrics
-from googlenet_jax.mirror import local_run
-from googlenet_jax.net import UNUSED
-from googlenet_jax.rundir import RunDirectory
+from googlenet_jax.runs.checkpoint import Checkpoints
+from googlenet_jax.runs.directory import RunDirectory
+from googlenet_jax.runs.mirror import local_run
+from googlenet_jax.train.display import TrainingDisplay
 from googlenet_jax.train.feed import feed
-from googlenet_jax.train.fine_tune import initialize, with_its_input
+from googlenet_jax.train.meter import Meter
 from googlenet_jax.train.setup import Training, build_training
 from googlenet_jax.train.signals import StopSignals
-from googlenet_jax.train.state import TrainState
+from googlenet_jax.train.start import items, output_names, start, with_input
+from googlenet_jax.train.state import Measured, TrainState
+from googlenet_jax.train.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -44,123 +42,93 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
       UserError: for anything in the configuration, data or machine that a user can mend.
     """
     validate(config)
-    config = with_its_input(config)
-    train_source, val_source = open_source(config.dataset, config.seed)
-    training = build_training(config, len(train_source), len(train_source.labels))
-    epoch = training.steps_per_epoch
-    total = round(config.num_epochs * epoch)
-    if total < 1:
-        raise UserError(f"config.num_epochs={config.num_epochs} is less than one step of {config.batch_size} images")
-    bad_images = BadImageLog(config.dataset.bad_images)
-    evaluator = Evaluator([Member(training.model, training.preprocess)], training.devices)
-    eval_size = eval_batch_size(config, training.devices)
-    save_every = config.eval.every_epochs if config.checkpoint.every_epochs is None else config.checkpoint.every_epochs
+    with StopSignals() as stop, local_run(workdir) as path:  # signals around the last upload too
+        config = with_input(config, path)
+        train_images, val_images = open_source(config)
+        training = build_training(config, len(train_images), len(train_images.labels))
+        bad_images = BadImageLog(config.dataset.bad_images)
+        validation = Validation(val_images, training, config, bad_images)
+        images = identity(train_images)
+        display = TrainingDisplay(str(workdir), training.calendar.total, len(val_images))
+        with contextlib.closing(RunDirectory(path, config, jax.process_index() == 0)) as run:
+            with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
+                state = start(saved, run, training, images, config)
+                run.begin(int(state.step))
+                display.started(config, training.devices, int(state.step), len(train_images))
+                save = _Saving(saved, training, config, images)
+                batches = feed(train_images, training, config, bad_images, int(state.step), display.cached)
+                with display, contextlib.closing(batches):
+                    step = _loop(state, batches, training, validation, run, save, stop, display, config)
+            val = [line for line in run.lines() if line["split"] == "val"]
+        display.finished(step, stop.received, val, len(bad_images.skipped))
+    return {"step": step, "finished": step == training.calendar.total, "val": val[-1] if val else None}
 
-    data = {"labels": _labels(config, train_source.labels), "training images": len(train_source)}
-    meta = data | {"config": to_json(config), "preprocess": training.preprocess.to_dict()}
 
-    def due(step: int, every_epochs: float) -> bool:
-        interval = every_epochs * epoch
-        return step == total or (interval > 0 and round(max(round(step / interval), 1) * interval) == step)
+def _loop(
+    state: TrainState,
+    batches: Any,
+    training: Training,
+    validation: Validation,
+    run: RunDirectory,
+    save: "_Saving",
+    stop: StopSignals,
+    display: TrainingDisplay,
+    config: ml_collections.ConfigDict,
+) -> int:
+    """Trains to the end, or until it is told to stop; returns the steps done."""
+    calendar, step = training.calendar, int(state.step)
+    meter, measured = Meter(training, config.batch_size, step), training.place(Measured.empty())
+    while step < calendar.total:
+        state, measured = training.step(state, measured, *next(batches))
+        step += 1
+        display.stepped(step)
 
-    def evaluate(state: TrainState, step: int) -> dict[str, float]:
-        process = Process(jax.process_index(), jax.process_count())
-        cut = windows_of([training.preprocess])
-        batches = eval_batches(val_source, config, cut, bad_images, eval_size, process)
-        values = evaluator.run([state.eval_variables], batches, display.evaluated).values
-        display.validated(run.write_metrics(step, step / epoch, "val", values))
-        return values
+        validating = calendar.due(step, config.eval.every_epochs)
+        if validating or calendar.due(step, config.log_every_epochs):
+            values = meter.read(measured, state, step)
+            display.measured(run.write(step, calendar.epoch(step), "train", values))
+            if values.get("skipped_in_a_row", 0) >= config.precision.max_skipped:
+                save(state, step, None)
+                raise _diverged(values["skipped_in_a_row"], run.checkpoints / str(step))
+            measured = training.place(Measured.empty())
+            meter.restart(step)
 
-    def save(state: TrainState, step: int, val: dict[str, float] | None) -> None:
-        items = {"variables": state.variables, "ema": state.ema, "training": _training_item(state)}
-        saved.save(step, items, meta | {"step": step, "epoch": step / epoch}, val)
+        val = None
+        if validating:
+            val = validation.run(state.eval_variables, display.evaluated)
+            display.validated(run.write(step, calendar.epoch(step), "val", val))
+        stopping = stop.after(step)
+        if validating or stopping or save.due(step):
+            save(state, step, val)
+            meter.restart(step)
+        if stopping:
+            break
+    return step
 
-    with (
-        StopSignals() as stop,  # around the last upload too
-        local_run(workdir) as path,
-        contextlib.closing(RunDirectory(path, config, jax.process_index() == 0)) as run,
+
+class _Saving:
+    """Saves a state with all that it takes to use it."""
+
+    def __init__(
+        self, saved: Checkpoints, training: Training, config: ml_collections.ConfigDict, images: dict[str, Any]
     ):
-        with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
-            state = _restore_or_create(saved, training, data, config)
-            start = step = int(state.step)
-            run.rewind(start)
-            metrics = training.place(Metrics.empty())
-            display = TrainingDisplay(str(workdir), start, total, len(val_source))
-            display.started(config, training.devices, len(train_source))
-            with (
-                display,
-                contextlib.closing(feed(train_source, training, config, bad_images, start, display.cached)) as batches,
-            ):
-                since, measured = time.monotonic(), start
-                while step < total:
-                    state, metrics = training.step(state, metrics, *next(batches))
-                    step += 1
-                    display.stepped(step)
+        self._saved, self._calendar = saved, training.calendar
+        every = config.checkpoint.every_epochs
+        self._every_epochs = config.eval.every_epochs if every is None else every
+        labels = output_names(config, images["labels"])
+        self._meta = images | {"labels": labels, "config": to_json(config), "preprocess": training.preprocess.to_dict()}
 
-                    if due(step, config.log_every_epochs) or due(step, config.eval.every_epochs):
-                        values = _read(metrics, state)  # here, and only here, the host waits for the device
-                        speed = (step - measured) * config.batch_size / (time.monotonic() - since)
-                        rate = float(training.schedule(step - 1))
-                        values |= {"learning_rate": rate, "images_per_second": round(speed, 1)}
-                        display.measured(run.write_metrics(step, step / epoch, "train", values))
-                        metrics = training.place(Metrics.empty())
-                        if values.get("skipped_in_a_row", 0) >= config.precision.max_skipped:
-                            save(state, step, None)
-                            raise _diverged(values["skipped_in_a_row"], run.checkpoints / str(step))
-                        since, measured = time.monotonic(), step
-                    val = evaluate(state, step) if due(step, config.eval.every_epochs) else None
-                    stopping = stop.after(step)
-                    if val is not None or due(step, save_every) or stopping:
-                        save(state, step, val)
-                        since, measured = time.monotonic(), step
-                    if stopping:
-                        break
-        lines = [line for line in run.metrics() if line["split"] == "val"]
-        display.finished(step, stop.received, lines, len(bad_images.skipped))
-    return {"step": step, "finished": step == total, "val": lines[-1] if lines else None}
+    def due(self, step: int) -> bool:
+        return self._calendar.due(step, self._every_epochs)
 
-
-def _labels(config: ml_collections.ConfigDict, labels: list[str]) -> list[str]:
-    """Class names of all outputs: beyond the dataset's classes the network may have more."""
-    outputs = config.model.num_classes or len(labels)
-    if outputs < len(labels):
-        raise UserError(f"config.model.num_classes={outputs} is less than the dataset's {len(labels)} classes")
-    return [*labels, *(f"{UNUSED}{i}" for i in range(len(labels), outputs))]
-
-
-def _restore_or_create(
-    saved: Checkpoints, training: Training, data: dict[str, Any], config: ml_collections.ConfigDict
-) -> TrainState:
-    fresh = training.abstract()
-    items = {"variables": fresh.variables, "ema": fresh.ema, "training": _training_item(fresh)}
-    restored = saved.restore(items, same=data)
-    if restored is None:
-        state = training.create()
-        return training.place(state if config.init_from is None else initialize(state, config, training.preprocess))
-    step, items = restored
-    log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
-    return training.place(TrainState(variables=items["variables"], ema=items["ema"], **items["training"]))
-
-
-def _training_item(state: TrainState) -> dict[str, Any]:
-    return {"step": state.step, "opt_state": state.opt_state, "loss_scale": state.loss_scale}
-
-
-def _read(metrics: Metrics, state: TrainState) -> dict[str, float]:
-    """The metrics since the last reading, and what there is to say of the loss scale."""
-    values = {name: float(value) for name, value in metrics.compute().items()}
-    if state.loss_scale.growth_steps:
-        values["loss_scale"] = float(state.loss_scale.scale)
-    skipped = {
-        "skipped_steps": int(state.loss_scale.skipped),
-        "skipped_in_a_row": int(state.loss_scale.skipped_in_a_row),
-    }
-    return values | {name: count for name, count in skipped.items() if count}
+    def __call__(self, state: TrainState, step: int, val: dict[str, float] | None) -> None:
+        meta = self._meta | {"step": step, "epoch": self._calendar.epoch(step)}
+        self._saved.save(step, items(state), meta, val)
 
 
 def _diverged(skipped_in_a_row: float, checkpoint: Path) -> UserError:
     return UserError(
-        f"training diverged: the last {skipped_in_a_row} steps had gradients that are not finite and were skipped. "
+        f"training diverged: the last {skipped_in_a_row:.0f} steps had gradients that are not finite and were skipped. "
         f"The last good parameters are in {checkpoint}; lower config.optimizer.learning_rate, lengthen "
         "config.schedule.warmup_epochs, or set config.optimizer.clip_norm"
     )

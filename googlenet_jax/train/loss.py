@@ -2,7 +2,7 @@
 
 import jax
 
-from googlenet_jax.metrics import cross_entropy
+from googlenet_jax.evaluate.metrics import cross_entropy
 
 
 def total_loss(

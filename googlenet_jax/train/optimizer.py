@@ -8,7 +8,10 @@ import jax
 import ml_collections
 import optax
 
+from googlenet_jax.config.choices import OPTIMIZERS
 from googlenet_jax.errors import UserError
+
+Rule = list[optax.GradientTransformation]
 
 
 def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransformation:
@@ -26,14 +29,10 @@ def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransform
     decay = optax.add_decayed_weights(
         config.weight_decay, mask=lambda params: decayed(params, tuple(config.weight_decay_exclude))
     )
-    rules = {
-        "sgd": lambda: [decay, optax.trace(config.momentum, config.nesterov)],
-        "rmsprop": lambda: [decay, optax.scale_by_rms(decay=0.9), optax.trace(config.momentum)],
-        "adamw": lambda: [optax.scale_by_adam(), decay],
-    }
     clip = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
+    rule = OPTIMIZERS[config.name].load()(config, decay)
     if not (config.freeze or config.lr_factors):
-        return optax.chain(*clip, *rules[config.name]())
+        return optax.chain(*clip, *rule)
 
     def scale(updates: Any, _: Any) -> Any:
         return jax.tree.map(lambda u, factor: u * factor, updates, learning_rate_factors(updates, config))
@@ -41,7 +40,30 @@ def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransform
     def thaw(updates: Any, _: Any) -> Any:  # what is frozen has no part in the gradient's norm either
         return jax.tree.map(lambda u, f: u * (f > 0), updates, learning_rate_factors(updates, config))
 
-    return optax.chain(optax.stateless(thaw), *clip, *rules[config.name](), optax.stateless(scale))
+    return optax.chain(optax.stateless(thaw), *clip, *rule, optax.stateless(scale))
+
+
+def sgd(config: ml_collections.ConfigDict, decay: optax.GradientTransformation) -> Rule:
+    """Momentum on gradient plus decay (arXiv 1409.4842, section 6); arguments as for the other rules.
+
+    Args:
+      config: the `optimizer` group.
+      decay: adds the weight decay.
+
+    Returns:
+      The transformations that make up the rule, one after the other, without the learning rate.
+    """
+    return [decay, optax.trace(config.momentum, config.nesterov)]
+
+
+def rmsprop(config: ml_collections.ConfigDict, decay: optax.GradientTransformation) -> Rule:
+    """RMSProp, and momentum on what it gives."""
+    return [decay, optax.scale_by_rms(decay=0.9), optax.trace(config.momentum)]
+
+
+def adamw(config: ml_collections.ConfigDict, decay: optax.GradientTransformation) -> Rule:
+    """Adam, and weight decay beside it (arXiv 1711.05101)."""
+    return [optax.scale_by_adam(), decay]
 
 
 def learning_rate_factors(params: Any, config: ml_collections.ConfigDict) -> Any:

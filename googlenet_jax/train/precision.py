@@ -66,8 +66,3 @@ def make_loss_scale(config: ml_collections.ConfigDict) -> LossScale:
         skipped_in_a_row=jnp.zeros((), jnp.int32),
         growth_steps=config.growth_steps if kind == "dynamic" else 0,
     )
-
-
-def all_finite(tree: object) -> jax.Array:
-    """Whether every element of every array in the tree is finite, a bool scalar."""
-    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))

@@ -8,14 +8,14 @@ import jax
 import ml_collections
 import optax
 
-from googlenet_jax.build import make_model, make_preprocess
-from googlenet_jax.metrics import Metrics
+from googlenet_jax.data.preprocess import Preprocess, make_preprocess
 from googlenet_jax.models.googlenet import GoogLeNet
-from googlenet_jax.parallel import AXIS, parallel, replicate, select_devices, split_batch
-from googlenet_jax.preprocess import Preprocess
+from googlenet_jax.models.make_model import make_model
+from googlenet_jax.system.parallel import AXIS, parallel, replicate, select_devices, split_batch
+from googlenet_jax.train.calendar import Calendar, make_calendar
 from googlenet_jax.train.optimizer import make_optimizer
 from googlenet_jax.train.schedule import make_schedule
-from googlenet_jax.train.state import TrainState, create_state
+from googlenet_jax.train.state import Measured, TrainState, create_state
 from googlenet_jax.train.step import make_train_step
 
 
@@ -27,9 +27,10 @@ class Training:
       model: the network as it is trained.
       preprocess: what is done to images before it.
       schedule: learning rate by step.
+      calendar: its epochs and steps.
       devices: it runs on.
-      steps_per_epoch: need not be whole: an epoch ends in the middle of a batch.
-      step: the parallel train step: (state, metrics, images, labels) -> (state, metrics).
+      step: the train step on all devices: (state, measured, images, labels) -> (state, measured), the first two
+        replicated and overwritten, images (devices, n, h, w, 3) uint8 and labels (devices, n) int32.
       init: the state at step 0, from the key that its parameters are drawn with.
       seed: of that key.
     """
@@ -38,8 +39,8 @@ class Training:
     preprocess: Preprocess
     schedule: optax.Schedule
     devices: list[jax.Device]
-    steps_per_epoch: float
-    step: Callable[..., tuple[TrainState, Metrics]]
+    calendar: Calendar
+    step: Callable[..., tuple[TrainState, Measured]]
     init: Callable[[jax.Array], TrainState]
     seed: int
 
@@ -61,9 +62,9 @@ class Training:
         """Shapes a batch for `step`."""
         return split_batch(batch, self.devices)
 
-    def start(self) -> tuple[TrainState, Metrics]:
-        """State and metrics at step 0, on every device."""
-        return self.place((self.create(), Metrics.empty()))
+    def start(self) -> tuple[TrainState, Measured]:
+        """State and measurements at step 0, on every device."""
+        return self.place((self.create(), Measured.empty()))
 
 
 def build_training(config: ml_collections.ConfigDict, num_images: int, num_classes: int) -> Training:
@@ -78,21 +79,22 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
       A `Training`; nothing has been compiled yet.
 
     Raises:
-      UserError: if the devices do not suffice or the batch does not divide among them.
+      UserError: if the devices do not suffice, the batch does not divide among them, or there is no whole step.
     """
     devices = select_devices(config.num_devices, config.batch_size, config.optimizer.accumulate_steps)
     model = make_model(config, num_classes, AXIS)
     preprocess = make_preprocess(config)
     optimizer = make_optimizer(config.optimizer)
-    steps_per_epoch = num_images / config.batch_size
-    schedule = make_schedule(config.schedule, config.optimizer.learning_rate, steps_per_epoch, config.num_epochs)
+    calendar = make_calendar(config.num_epochs, num_images, config.batch_size)
+    rate = config.optimizer.learning_rate
+    schedule = make_schedule(config.schedule, rate, calendar.steps_per_epoch, config.num_epochs)
     step = make_train_step(model, optimizer, schedule, preprocess, config)
     return Training(
         model=model,
         preprocess=preprocess,
         schedule=schedule,
         devices=devices,
-        steps_per_epoch=steps_per_epoch,
+        calendar=calendar,
         step=parallel(step, devices, replicated=2, split=2, donate=2),
         init=lambda key: create_state(key, model, optimizer, config),
         seed=config.seed,

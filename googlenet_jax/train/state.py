@@ -1,4 +1,4 @@
-"""The state of a training: all that a step changes."""
+"""All that a step changes: the state of a training, and what is measured of it."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
+from googlenet_jax.evaluate.metrics import Metrics
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.train.precision import LossScale, make_loss_scale
 
@@ -33,6 +34,29 @@ class TrainState(flax.struct.PyTreeNode):
     def eval_variables(self) -> Any:
         """What evaluation uses: the average if there is one."""
         return self.variables if self.ema is None else self.ema
+
+
+class Measured(flax.struct.PyTreeNode):
+    """What steps add up on the device until it is read.
+
+    Attributes:
+      metrics: of the images.
+      norm: sum of the gradients' global norms, float32 scalar.
+      steps: of so many steps, int32 scalar; those that were skipped are left out.
+    """
+
+    metrics: Metrics
+    norm: jax.Array
+    steps: jax.Array
+
+    @classmethod
+    def empty(cls) -> "Measured":
+        """Nothing yet."""
+        return cls(Metrics.empty(), jnp.zeros(()), jnp.zeros((), jnp.int32))
+
+    def merge(self, metrics: Metrics, norm: jax.Array, counts: jax.Array) -> "Measured":
+        """With another step: its metrics, its gradient's norm, and whether it counts."""
+        return Measured(self.metrics.merge(metrics), self.norm + norm, self.steps + counts.astype(self.steps.dtype))
 
 
 def create_state(

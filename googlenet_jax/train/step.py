@@ -9,17 +9,17 @@ import ml_collections
 import optax
 from jax import lax
 
-from googlenet_jax.data.augment import augment, erase
-from googlenet_jax.data.mixing import mix
-from googlenet_jax.metrics import Metrics, cross_entropy, measure
+from googlenet_jax.data.augment.batch import augment, erase
+from googlenet_jax.data.augment.mixing import mix
+from googlenet_jax.data.preprocess import Preprocess
+from googlenet_jax.evaluate.metrics import cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
-from googlenet_jax.parallel import AXIS
-from googlenet_jax.preprocess import Preprocess
+from googlenet_jax.system.parallel import AXIS
 from googlenet_jax.train.loss import total_loss
-from googlenet_jax.train.precision import all_finite
-from googlenet_jax.train.state import TrainState
+from googlenet_jax.train.state import Measured, TrainState
 
-Step = Callable[[TrainState, Metrics, jax.Array, jax.Array], tuple[TrainState, Metrics]]
+Step = Callable[[TrainState, Measured, jax.Array, jax.Array], tuple[TrainState, Measured]]
+Loss = Callable[..., Any]
 
 
 def make_train_step(
@@ -39,75 +39,92 @@ def make_train_step(
       config: the whole configuration.
 
     Returns:
-      A function of the state, the metrics so far, (n, h, w, 3) uint8 images and (n,) int32 labels that gives the new
-      state and metrics; to be run by `parallel`.
+      A function of the state, what was measured so far, (n, h, w, 3) uint8 images and (n,) int32 labels that gives the
+      new state and measurements; to be run by `parallel`.
     """
-    parts = config.optimizer.accumulate_steps
+    loss = _make_loss(model, config)
 
-    def loss_and_logits(params: Any, stats: Any, images: jax.Array, targets: jax.Array, key: jax.Array) -> Any:
-        outputs, new_stats = model.apply(
-            {"params": params, **stats}, images, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
-        )
-        loss = total_loss(outputs, targets, config.loss.label_smoothing, config.loss.aux_weight)
-        return loss, (outputs[0] if isinstance(outputs, tuple) else outputs, new_stats)
+    def step(state: TrainState, so_far: Measured, images: jax.Array, labels: jax.Array) -> tuple[TrainState, Measured]:
+        keys, dropout_key = _random_keys(config.seed, state.step, len(labels))
+        images = preprocess.normalize(augment(images, keys, config.augment))
+        images = erase(images, keys, config.augment)
+        images, targets, labels = mix(images, labels, keys, config.augment, model.num_classes)
 
-    def gradients(state: TrainState, images: jax.Array, targets: jax.Array, key: jax.Array) -> Any:
-        """Gradients of the scaled loss, summed over the batch's parts, with the logits and the new statistics."""
-
-        def scaled_loss(params: Any, *args: Any) -> Any:
-            loss, aux = loss_and_logits(params, *args)
-            return loss * state.loss_scale.scale, aux
-
-        params = state.variables["params"]
-        stats = {name: value for name, value in state.variables.items() if name != "params"}
-        if parts == 1:
-            grads, (logits, stats) = jax.grad(scaled_loss, has_aux=True)(params, stats, images, targets, key)
-            return grads, logits, stats
-
-        def part(carry: Any, batch: Any) -> Any:
-            total, stats = carry
-            grads, (logits, stats) = jax.grad(scaled_loss, has_aux=True)(params, stats, *batch)
-            return (jax.tree.map(jnp.add, total, grads), stats), logits
-
-        batch = jax.tree.map(lambda a: a.reshape(parts, -1, *a.shape[1:]), (images, targets))
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        (grads, stats), logits = lax.scan(part, (zeros, stats), (*batch, jax.random.split(key, parts)))
-        return grads, logits.reshape(-1, logits.shape[-1]), stats
-
-    def step(state: TrainState, metrics: Metrics, images: jax.Array, labels: jax.Array) -> tuple[TrainState, Metrics]:
-        augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), state.step))
-        n = labels.shape[0]
-        # An image's randomness depends on its place in the whole batch, so that any number of devices train alike.
-        place = lax.axis_index(AXIS) * n + jnp.arange(n)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(augment_key, place)
-        inputs = preprocess.normalize(augment(images, keys, config.augment))
-        inputs = erase(inputs, keys, config.augment)
-        inputs, targets, labels = mix(inputs, labels, keys, config.augment, model.num_classes)
-
-        grads, logits, stats = gradients(state, inputs, targets, dropout_key)
+        grads, logits, stats = _gradients(loss, state, images, targets, dropout_key, config.optimizer.accumulate_steps)
         grads, stats = lax.pmean((grads, stats), AXIS)
-        grads = jax.tree.map(lambda g: g / (state.loss_scale.scale * parts), grads)
+        norm = optax.tree.norm(grads)
         # Through an exchange: XLA's CPU backend would otherwise work it out again for every parameter.
-        finite = lax.pmin(all_finite(grads).astype(jnp.int32), AXIS) == 1
+        finite = lax.pmin(jnp.isfinite(norm).astype(jnp.int32), AXIS) == 1
 
-        params = state.variables["params"]
-        updates, opt_state = optimizer.update(grads, state.opt_state, params)
-        rate = schedule(state.step)
-        params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
-        variables = {"params": params, **stats}
-        ema = state.ema
-        if ema is not None:
-            # Early on the average is over few steps (as TensorFlow's ExponentialMovingAverage with num_updates).
-            decay = jnp.minimum(config.optimizer.ema_decay, (1 + state.step) / (10 + state.step))
-            ema = jax.tree.map(lambda e, v: decay * e + (1 - decay) * v, ema, variables)
-
-        kept = (state.variables, state.opt_state, state.ema)
-        variables, opt_state, ema = jax.tree.map(
-            lambda new, old: jnp.where(finite, new, old), (variables, opt_state, ema), kept
-        )
-        state = TrainState(state.step + 1, variables, opt_state, state.loss_scale.update(finite), ema)
+        state = _updated(state, grads, stats, finite, optimizer, schedule, config.optimizer.ema_decay)
         losses = cross_entropy(logits, targets, config.loss.label_smoothing)
         weights = jnp.broadcast_to(finite, labels.shape).astype(jnp.float32)
-        return state, metrics.merge(lax.psum(measure(logits, labels, losses, weights), AXIS))
+        metrics = lax.psum(measure(logits, labels, losses, weights), AXIS)
+        return state, so_far.merge(metrics, jnp.where(finite, norm, 0), finite)
 
     return step
+
+
+def _random_keys(seed: int, step: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
+    """(n,) keys of this device's images, and dropout's; an image's is the same on any number of devices."""
+    augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
+    place = lax.axis_index(AXIS) * n + jnp.arange(n)  # in the whole batch
+    return jax.vmap(jax.random.fold_in, (None, 0))(augment_key, place), dropout_key
+
+
+def _make_loss(model: GoogLeNet, config: ml_collections.ConfigDict) -> Loss:
+    """(parameters, statistics, images, targets, dropout key, scale) -> (scaled loss, (logits, new statistics))."""
+
+    def loss(params: Any, stats: Any, images: jax.Array, targets: jax.Array, key: jax.Array, scale: jax.Array) -> Any:
+        variables = {"params": params, **stats}
+        outputs, new = model.apply(variables, images, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+        total = total_loss(outputs, targets, config.loss.label_smoothing, config.loss.aux_weight)
+        return total * scale, (outputs[0] if isinstance(outputs, tuple) else outputs, new)
+
+    return loss
+
+
+def _gradients(
+    loss: Loss, state: TrainState, images: jax.Array, targets: jax.Array, key: jax.Array, parts: int
+) -> tuple[Any, jax.Array, Any]:
+    """The loss's gradients over this device's images in so many parts, the logits, and the new statistics."""
+    gradient, scale = jax.grad(loss, has_aux=True), state.loss_scale.scale
+    params = state.variables["params"]
+    stats = {name: value for name, value in state.variables.items() if name != "params"}
+    if parts == 1:
+        grads, (logits, stats) = gradient(params, stats, images, targets, key, scale)
+        return jax.tree.map(lambda g: g / scale, grads), logits, stats
+
+    def part(carry: Any, batch: Any) -> Any:
+        total, stats = carry
+        grads, (logits, stats) = gradient(params, stats, *batch, scale)
+        return (jax.tree.map(jnp.add, total, grads), stats), logits
+
+    batch = jax.tree.map(lambda a: a.reshape(parts, -1, *a.shape[1:]), (images, targets))
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    (grads, stats), logits = lax.scan(part, (zeros, stats), (*batch, jax.random.split(key, parts)))
+    return jax.tree.map(lambda g: g / (scale * parts), grads), logits.reshape(-1, logits.shape[-1]), stats
+
+
+def _updated(
+    state: TrainState,
+    grads: Any,
+    stats: Any,
+    finite: jax.Array,
+    optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    ema_decay: float | None,
+) -> TrainState:
+    """The state after a step; one whose gradients are not finite changes nothing but its count."""
+    params = state.variables["params"]
+    updates, opt_state = optimizer.update(grads, state.opt_state, params)
+    rate = schedule(state.step)
+    params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
+    variables, ema = {"params": params, **stats}, state.ema
+    if ema_decay is not None:
+        # Early on the average is over few steps (as TensorFlow's ExponentialMovingAverage with num_updates).
+        decay = jnp.minimum(ema_decay, (1 + state.step) / (10 + state.step))
+        ema = jax.tree.map(lambda e, v: decay * e + (1 - decay) * v, ema, variables)
+    new, old = (variables, opt_state, ema), (state.variables, state.opt_state, state.ema)
+    new = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
+    return TrainState(state.step + 1, new[0], new[1], state.loss_scale.update(finite), new[2])

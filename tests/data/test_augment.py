@@ -10,7 +10,7 @@ import pytest
 from conftest import small_config
 from PIL import Image, ImageEnhance, ImageOps
 
-from googlenet_jax.data.augment import (
+from googlenet_jax.data.augment.batch import (
     augment,
     cutout,
     erase,
@@ -20,8 +20,8 @@ from googlenet_jax.data.augment import (
     resized_crop,
     shift,
 )
-from googlenet_jax.data.mixing import mix
-from googlenet_jax.data.trivial_augment import LARGEST, OPERATIONS, apply_operation, trivial_augment
+from googlenet_jax.data.augment.mixing import mix
+from googlenet_jax.data.augment.trivial_augment import LARGEST, OPERATIONS, apply_operation, trivial_augment
 from googlenet_jax.errors import UserError
 
 

@@ -10,10 +10,10 @@ from conftest import small_config
 
 from googlenet_jax.data import order
 from googlenet_jax.data.bad_images import BadImageLog
-from googlenet_jax.data.images import BadImageError
+from googlenet_jax.data.crops.resize import center_crop
 from googlenet_jax.data.loader import Process, eval_batches, train_batches
-from googlenet_jax.data.resize import center_crop
-from googlenet_jax.data.sources import open_source
+from googlenet_jax.data.pictures.picture import BadImageError
+from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 
 ALONE = Process(0, 1)
@@ -34,7 +34,7 @@ def same(ours, theirs):
 
 def batches_of(folder, first=0, process=ALONE, **changes):
     config = small_config(batch_size=4, dataset__name=f"folder:{folder}", augment__crop="resized", **changes)
-    return train_batches(open_source(config.dataset)[0], config, no_crop, BadImageLog("mend"), first, process)
+    return train_batches(open_source(config)[0], config, no_crop, BadImageLog("mend"), first, process)
 
 
 def test_batches_are_a_function_of_seed_and_number(image_folder):
@@ -65,7 +65,7 @@ def test_random_numbers_belong_to_positions():
 
 def test_every_epoch_is_a_new_permutation_of_all_images():
     config = small_config(batch_size=9, dataset__synthetic_images=70, augment__crop="none", augment__flip=False)
-    source = open_source(config.dataset)[0]
+    source = open_source(config)[0]
     batches = take(train_batches(source, config, no_crop, BadImageLog("error")), 16)
     rows = [image.tobytes() for batch in batches for image in batch.images]
     assert len(set(rows[:70])) == len(set(rows[70:140])) == 70
@@ -75,7 +75,7 @@ def test_every_epoch_is_a_new_permutation_of_all_images():
 @pytest.mark.parametrize("hosts", [1, 2, 4])
 def test_evaluation_sees_each_image_once_and_fills_the_last_batch(hosts):
     config = small_config(dataset__synthetic_images=72)
-    source = open_source(config.dataset)[1]
+    source = open_source(config)[1]
     seen = []
     for host in range(hosts):
         process = Process(host, hosts)
@@ -98,7 +98,7 @@ def test_bad_images_are_skipped_named_once_and_counted(image_folder, caplog, wor
     damage(image_folder)
     changes = {"augment__crop": "none", "dataset__num_workers": workers}
     config = small_config(batch_size=4, dataset__name=f"folder:{image_folder}", **changes)
-    train, val = open_source(config.dataset)
+    train, val = open_source(config)
     log = BadImageLog("mend")
     batches = train_batches(train, config, no_crop, log)
     with caplog.at_level(logging.WARNING):
@@ -118,7 +118,7 @@ def test_odd_images_are_mended_skipped_or_an_error(image_folder, caplog):
     def load(policy):
         config = small_config(dataset__name=f"folder:{image_folder}", dataset__bad_images=policy, augment__crop="none")
         log = BadImageLog(policy)
-        take(train_batches(open_source(config.dataset)[0], config, no_crop, log), 2)
+        take(train_batches(open_source(config)[0], config, no_crop, log), 2)
         return len(log.mended), len(log.skipped)
 
     with caplog.at_level(logging.INFO):

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from conftest import ROOT, small_config
 
-from googlenet_jax.data.images import BadImageError
-from googlenet_jax.data.sources import open_source
+from googlenet_jax.data.pictures.picture import BadImageError
+from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 
 
 def opened(name):
-    return open_source(small_config(dataset__name=name).dataset)
+    return open_source(small_config(dataset__name=name))
 
 
 def message(name):

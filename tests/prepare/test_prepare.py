@@ -15,20 +15,20 @@ from data.test_images import encoded, scene
 from data.test_sources import cifar, cifar_files, write_archive
 from scipy.io import savemat
 
-from googlenet_jax import cli
-from googlenet_jax.data.images import BadImageError, Jpeg, open_picture
-from googlenet_jax.data.resize import resize
-from googlenet_jax.data.sources import open_source
-from googlenet_jax.data.transcode import transcode
+from googlenet_jax.cli import main as cli
+from googlenet_jax.data.crops.resize import resize
+from googlenet_jax.data.pictures.picture import BadImageError, Jpeg, open_picture
+from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError, run_command
 from googlenet_jax.prepare.folder import prepare_folder
 from googlenet_jax.prepare.imagenet import prepare_imagenet, read_devkit
 from googlenet_jax.prepare.pack import Item, pack
 from googlenet_jax.prepare.tfds import prepare_tfds
+from googlenet_jax.prepare.transcode import transcode
 
 
 def opened(name):
-    return open_source(small_config(dataset__name=name).dataset)
+    return open_source(small_config(dataset__name=name))
 
 
 def contents(source):

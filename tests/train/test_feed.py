@@ -9,14 +9,14 @@ from conftest import small_config
 
 from googlenet_jax.data import cache
 from googlenet_jax.data.bad_images import BadImageLog
-from googlenet_jax.data.sources import open_source
+from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.train.feed import feed
 from googlenet_jax.train.setup import build_training
 
 
 def batches(config, count, first=0):
-    source = open_source(config.dataset, config.seed)[0]
+    source = open_source(config)[0]
     training = build_training(config, len(source), len(source.labels))
     fed = feed(source, training, config, BadImageLog("mend"), first, lambda done, total: None)
     found = [jax.tree.map(np.asarray, batch) for batch in itertools.islice(fed, count)]
@@ -60,7 +60,7 @@ def test_a_cache_leaves_out_what_cannot_be_read(image_folder):
     changes = {"dataset__name": f"folder:{image_folder}", "dataset__cache": "host", "augment__crop": "resized"}
     config = small_config(eval__crop_fraction=0.875, **changes)
     log, told = BadImageLog("mend"), []
-    source = cache.cached(open_source(config.dataset)[0], config, log, lambda *progress: told.append(progress))
+    source = cache.cached(open_source(config)[0], config, log, lambda *progress: told.append(progress))
     assert (len(source), len(log.skipped), told[-1]) == (11, 1, (12, 12))
     assert source.images.shape[1:] == (37, 37, 3)  # 32 px is 0.875 of it
     assert sorted(source.classes) == [0] * 5 + [1] * 6
@@ -70,4 +70,4 @@ def test_a_cache_that_does_not_fit_is_one_line(monkeypatch):
     monkeypatch.setattr(cache, "free_memory", lambda: 10_000)
     config = small_config(dataset__cache="host")
     with pytest.raises(UserError, match=r"0\.0 GiB for 72 images of 32 px"):
-        cache.cached(open_source(config.dataset)[0], config, BadImageLog("mend"))
+        cache.cached(open_source(config)[0], config, BadImageLog("mend"))

@@ -8,7 +8,7 @@ import pytest
 from conftest import small_config
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.metrics import cross_entropy
+from googlenet_jax.evaluate.metrics import cross_entropy
 from googlenet_jax.train.loss import total_loss
 from googlenet_jax.train.optimizer import decayed, make_optimizer
 from googlenet_jax.train.precision import make_loss_scale

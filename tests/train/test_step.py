@@ -6,24 +6,25 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from googlenet_jax.metrics import Metrics, cross_entropy
+from googlenet_jax.evaluate.metrics import cross_entropy
 from googlenet_jax.train.loss import total_loss
 from googlenet_jax.train.setup import build_training
+from googlenet_jax.train.state import Measured
 
 
 def run_steps(config, images, labels, steps=1):
     """State and metrics after some steps on one batch."""
     training = build_training(config, len(images), 4)
-    state, metrics = training.start()
+    state, measured = training.start()
     if config.precision.compute_dtype == "float64":
         # The types that the first step returns, so that the second is not compiled anew.
-        wide = {"float32": "float64", "int32": "int64"}
         state = jax.tree.map(lambda a: a.astype("float64") if a.dtype == "float32" else a, state)
-        metrics = jax.tree.map(lambda a: a.astype(wide[str(a.dtype)]), metrics)
-        state, metrics = training.place((state, metrics))
+        wide = {"float32": "float64", "int32": "int64"}
+        measured = jax.tree.map(lambda a: a.astype(wide.get(str(a.dtype), a.dtype)), measured)
+        state, measured = training.place((state, measured))
     for _ in range(steps):
-        state, metrics = training.step(state, metrics, *training.split((images, labels)))
-    return jax.device_get((state, metrics.compute()))
+        state, measured = training.step(state, measured, *training.split((images, labels)))
+    return jax.device_get((state, measured.metrics.compute()))
 
 
 def batch(n=16, size=32, classes=4):
@@ -70,9 +71,9 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted():
     changes = {"precision__loss_scaling": "fixed", "precision__loss_scale": 1e30}
     config = small_config(precision__compute_dtype="float16", **changes)
     training = build_training(config, 16, 4)
-    state, metrics = training.start()
+    state, measured = training.start()
     before = jax.device_get(state)
-    state, metrics = training.step(state, metrics, *training.split(batch()))
+    state, measured = training.step(state, measured, *training.split(batch()))
     after = jax.device_get(state)
     for kind in ("variables", "opt_state", "ema"):
         jax.tree.map(np.testing.assert_array_equal, getattr(before, kind), getattr(after, kind))
@@ -84,11 +85,11 @@ def test_one_batch_is_learnt_by_heart(dtype):
     changes = {"augment__crop": "none", "augment__flip": False, "model__dropout": 0.0, "optimizer__learning_rate": 0.01}
     changes |= {"loss__label_smoothing": 0.0, "optimizer__nesterov": False, "schedule__name": "constant"}
     training = build_training(small_config(precision__compute_dtype=dtype, **changes), 16, 4)
-    state, metrics = training.start()
+    state, measured = training.start()
     for step in range(25):
         if step == 20:
-            metrics = training.place(Metrics.empty())
-        state, metrics = training.step(state, metrics, *training.split(batch()))
+            measured = training.place(Measured.empty())
+        state, measured = training.step(state, measured, *training.split(batch()))
     assert int(state.loss_scale.skipped) < 10
-    assert metrics.compute()["top1"] > 0.95
+    assert measured.metrics.compute()["top1"] > 0.95
     assert {leaf.dtype for leaf in jax.tree.leaves(state.variables)} == {np.dtype("float32")}

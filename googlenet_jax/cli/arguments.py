@@ -1,0 +1,54 @@
+"""Arguments that several commands have."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from googlenet_jax.config.choices import RESIZES
+
+CHECKPOINT = "a run (its best checkpoint), one of its checkpoints/<step>, or an import"
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with one line and status 2 for a mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the message and ends the process."""
+        self.exit(2, f"error: {message} ({self.prog} --help shows the usage)\n")
+
+
+def path(text: str) -> str:
+    """A path or URL, with the user's home for a leading "~", which a shell leaves behind an equals sign."""
+    return os.path.expanduser(text)
+
+
+def rows(table: Mapping[Any, Any]) -> str:
+    """A table of `config.choices` as a help text."""
+    return "; ".join(f"{name}: {getattr(row, 'help', row)}" for name, row in table.items())
+
+
+def debug() -> Parser:
+    """Parser of --debug, to be a parent of others."""
+    parser = Parser(add_help=False)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def checkpoint() -> Parser:
+    """Parser of --checkpoint, likewise."""
+    parser = Parser(add_help=False)
+    parser.add_argument("--checkpoint", required=True, type=path, metavar="PATH", help=CHECKPOINT)
+    return parser
+
+
+def as_json() -> Parser:
+    """Parser of --json, likewise."""
+    parser = Parser(add_help=False)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def add_resize(parser: argparse.ArgumentParser) -> None:
+    """Adds --resize."""
+    parser.add_argument("--resize", choices=RESIZES, help=f"{rows(RESIZES)} (default: what the network came with)")

@@ -1,0 +1,69 @@
+"""Recipes: Python files whose `get_config` makes a configuration, and the config.json of a run."""
+
+import runpy
+from pathlib import Path
+
+import ml_collections
+
+from googlenet_jax.config.from_json import read_json
+from googlenet_jax.errors import UserError, reason, where
+
+
+def split_argument(given: str) -> tuple[Path, str]:
+    """A recipe's file, and the argument behind it: PATH or PATH:ARGUMENT, either of which may have colons.
+
+    Args:
+      given: what the command line names.
+
+    Returns:
+      (path, argument), the argument "" if there is none.
+
+    Raises:
+      UserError: if no part up to a colon is a file.
+    """
+    at = [i for i, character in enumerate(given) if character == ":"] + [len(given)]
+    for end in reversed(at):
+        path = Path(given[:end]).expanduser()
+        if path.is_file():
+            return path, given[end + 1 :]
+    named = given.partition(".py:")[0] + (".py" if ".py:" in given else "")
+    raise UserError(f"--config {where(named)}: there is no such file; recipes are in configs/")
+
+
+def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
+    """The configuration that a recipe makes, or that a run stored.
+
+    Args:
+      path: a Python file with a `get_config(arg)`, or a config.json.
+      argument: for `get_config`.
+
+    Returns:
+      A locked configuration; a recipe's is yet to be checked by `validate`.
+
+    Raises:
+      UserError: if the file cannot be read or run, or makes no configuration.
+    """
+    if path.suffix == ".json":
+        return read_json(path)
+    try:
+        config = runpy.run_path(str(path))["get_config"](argument)
+    except KeyError as error:
+        raise UserError(f"--config {path}: it has no function get_config, or lacks {error}") from error
+    except UserError:
+        raise
+    except Exception as error:  # a recipe is a program, and may fail in any way
+        raise UserError(f"--config {path}: {type(error).__name__}: {reason(error)}{_line(error, path)}") from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"--config {path}: its get_config returns a {type(config).__name__}, not a configuration")
+    return config.copy_and_resolve_references().lock()
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Where in the recipe it happened, if anywhere there."""
+    if isinstance(error, SyntaxError):
+        return f" (line {error.lineno})"
+    trace, number = error.__traceback__, 0
+    while trace is not None:
+        number = trace.tb_lineno if trace.tb_frame.f_code.co_filename == str(path) else number
+        trace = trace.tb_next
+    return f" (line {number})" if number else ""

@@ -1,0 +1,1 @@
+"""Random changes of images, as array maths on the device."""

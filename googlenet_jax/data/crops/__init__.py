@@ -1,0 +1,1 @@
+"""Which part of an image is taken, and at what size."""

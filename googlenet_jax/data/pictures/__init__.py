@@ -1,0 +1,1 @@
+"""Encoded images that give any window of themselves."""

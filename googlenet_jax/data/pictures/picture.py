@@ -1,0 +1,263 @@
+"""Pictures: images of any kind of file, decoded no further than a window needs."""
+
+import io
+import math
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from googlenet_jax.data.pictures import jpeg, tiles
+from googlenet_jax.errors import UserError
+
+MAX_PIXELS = 100_000_000
+_MAX_BYTES = 256 << 20
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # instead, `_check_size` refuses
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_FORMATS = {
+    "JPEG": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm"),
+}
+_MARGIN = 2  # pixels around a window that a decoder looks at to interpolate its colours
+_SHRINKS = (8, 4, 2)  # a JPEG decoder's inverse transform can give so many times smaller images
+
+Box = tuple[float, float, float, float]
+
+
+class BadImageError(UserError):
+    """A file that cannot be read as an image; the message names it."""
+
+
+class Region(NamedTuple):
+    """Decoded pixels around a window.
+
+    Attributes:
+      pixels: (h, w, 3 or 4) uint8 array, RGB first.
+      box: the window's left, top, right, bottom in it.
+    """
+
+    pixels: np.ndarray
+    box: Box
+
+
+class Picture(Protocol):
+    """An image that gives any window of itself.
+
+    Attributes:
+      width, height: pixels.
+      oddity: what is unusual about its file and was put right, such as "a.jpg: CMYK"; else empty.
+    """
+
+    width: int
+    height: int
+    oddity: str
+
+    def region(self, box: Box, shrink: int = 1, padded: bool = False) -> Region:
+        """Decodes at least a window.
+
+        Args:
+          box: left, top, right, bottom, pixels.
+          shrink: how many times smaller the pixels may be; the result's box says by how much they are.
+          padded: a fourth channel of any content is welcome.
+
+        Returns:
+          A `Region`.
+
+        Raises:
+          BadImageError: if the file is damaged.
+        """
+
+    def pixels(self) -> np.ndarray:
+        """All of it as (h, w, 3) uint8 RGB array; raises as `region`."""
+
+
+class Pixels:
+    """A picture that is decoded already.
+
+    Args:
+      array: (h, w, 3) uint8 RGB array.
+      oddity: see `Picture`.
+    """
+
+    def __init__(self, array: np.ndarray, oddity: str = ""):
+        self._array, self.oddity = array, oddity
+        self.height, self.width = array.shape[:2]
+
+    def region(self, box: Box, shrink: int = 1, padded: bool = False) -> Region:
+        """As `Picture.region`."""
+        return Region(self._array, box)
+
+    def pixels(self) -> np.ndarray:
+        """As `Picture.pixels`."""
+        return self._array
+
+
+class Jpeg:
+    """A JPEG file in RGB or grey.
+
+    Args:
+      data: the file.
+      name: for messages.
+      frame: of it.
+      offsets: of its restart intervals, see `tiles.splice`; None: it has none that are known.
+    """
+
+    oddity = ""
+
+    def __init__(self, data: bytes, name: str, frame: jpeg.Frame, offsets: np.ndarray | None = None):
+        self._data, self._name, self._frame, self._offsets = data, name, frame, offsets
+        self.width, self.height = frame.width, frame.height
+
+    def region(self, box: Box, shrink: int = 1, padded: bool = False) -> Region:
+        """As `Picture.region`; rows below the window are not decoded, nor tiles beside it."""
+        left, top, right, bottom = int(box[0]), int(box[1]), math.ceil(box[2]), math.ceil(box[3])
+        data: bytes | bytearray = self._data
+        x, y = 0, 0
+        margin = _MARGIN * shrink
+        if self._offsets is not None:
+            wanted = (left - margin, top - margin, right + margin, bottom + margin)
+            try:
+                data, x, y = tiles.splice(self._data, self._frame, self._offsets, wanted)
+            except (ValueError, IndexError) as error:
+                raise BadImageError(f"{self._name}: a damaged index of tiles ({error})") from None
+        elif self._frame.baseline:
+            data = jpeg.cut_below(self._data, self._frame, bottom + margin)
+        pixels = self._decode(data, shrink, padded)
+        found = ((box[0] - x) / shrink, (box[1] - y) / shrink, (box[2] - x) / shrink, (box[3] - y) / shrink)
+        return Region(pixels, found)
+
+    def pixels(self) -> np.ndarray:
+        """As `Picture.pixels`."""
+        return self._decode(self._data, 1, False)
+
+    def _decode(self, data: bytes | bytearray, shrink: int, padded: bool) -> np.ndarray:
+        at = self._frame.size_at
+        height, width = data[at] << 8 | data[at + 1], data[at + 2] << 8 | data[at + 3]
+        colors = "RGBX" if padded else "RGB"
+        try:
+            # Not strict: like other readers it takes damage within a file, `open_picture` saw that the end is there.
+            if shrink > 1:
+                if simplejpeg.decode_jpeg_header(data)[:2] != (height, width):
+                    raise ValueError("a header that can be read in two ways")
+                height, width = -(-height // shrink), -(-width // shrink)
+                return simplejpeg.decode_jpeg(data, colors, min_height=height, min_width=width, strict=False)
+            # The buffer bounds the memory of a file that the decoder takes for a larger one.
+            buffer = np.empty((height, width, len(colors)), np.uint8)
+            pixels = simplejpeg.decode_jpeg(data, colors, strict=False, buffer=buffer)
+            if pixels.shape != buffer.shape:
+                raise ValueError("a header that can be read in two ways")
+            return pixels
+        except ValueError as error:
+            raise BadImageError(f"{self._name}: a damaged image ({error})") from None
+
+
+def largest_shrink(box: Box, size: float) -> int:
+    """How many times smaller a window may be decoded so that its sides are still at least `size`, pixels."""
+    side = min(box[2] - box[0], box[3] - box[1])
+    return next((shrink for shrink in _SHRINKS if side >= shrink * size), 1)
+
+
+def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None) -> Picture:
+    """A picture from a file's content, recognised by that and not by its name.
+
+    Args:
+      data: the file.
+      name: for messages, and for what its extension claims.
+      offsets: of a JPEG file's restart intervals, see `tiles.splice`.
+
+    Returns:
+      A `Picture`: in CMYK, of 16 bits, with an EXIF orientation or several frames, as a viewer would show it first.
+
+    Raises:
+      BadImageError: if it is empty, cut off, damaged, no image, or larger than `MAX_PIXELS`.
+    """
+    if not data:
+        raise BadImageError(f"{name}: an empty file, not an image")
+    if jpeg.is_jpeg(data):
+        try:
+            frame = jpeg.parse(data)
+        except ValueError:
+            return _decoded(data, name, "an unusual header")
+        _check_size(name, frame.width, frame.height)
+        claimed = os.path.splitext(name)[1].lower()
+        plain = frame.components in (1, 3) and frame.orientation == 1
+        if plain and (claimed in _FORMATS["JPEG"] or claimed not in EXTENSIONS):
+            if data.find(b"\xff\xd9", -64) < 0:
+                _check_whole(data, name)
+            return Jpeg(data, name, frame, offsets)
+    return _decoded(data, name)
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Decodes a whole file to an (h, w, 3) uint8 RGB array; arguments and errors as for `open_picture`."""
+    return open_picture(data, name).pixels()
+
+
+def read_file(path: str | Path) -> bytes:
+    """An image file's content; raises `BadImageError` if it cannot be read, `OSError` if that is the disk's fault."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+            raise BadImageError(f"{path}: not a file, or of more than {_MAX_BYTES >> 20} MiB")
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise BadImageError(f"{path}: {error.strerror}") from None
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Reads and decodes an image file, see `decode_image`."""
+    return decode_image(read_file(path), str(path))
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise BadImageError(f"{name}: {width}x{height} pixels are more than {MAX_PIXELS:,}; scale it down")
+
+
+def _check_whole(data: bytes, name: str) -> None:
+    try:
+        simplejpeg.decode_jpeg(data)
+    except ValueError as error:
+        raise BadImageError(f"{name}: a damaged image ({error})") from None
+
+
+def _decoded(data: bytes, name: str, *oddity: str) -> Pixels:
+    """Whatever Pillow can read, as a viewer would show it."""
+    oddities = list(oddity)
+    try:
+        with Image.open(io.BytesIO(data), formats=list(_FORMATS)) as image:  # others may start programs
+            _check_size(name, *image.size)
+            claimed = os.path.splitext(name)[1].lower()
+            if image.format in _FORMATS and claimed in EXTENSIONS and claimed not in _FORMATS[image.format]:
+                oddities.append(f"a {image.format} file, whatever its name says")
+            if getattr(image, "n_frames", 1) > 1:
+                oddities.append("several frames")
+            if image.getexif().get(0x0112, 1) != 1:
+                oddities.append("an EXIF orientation")
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode == "CMYK":
+                oddities.append("CMYK")
+            if upright.mode.startswith("I") or (data[:4] == b"\x89PNG" and data[24:25] == b"\x10"):
+                oddities.append("16 bits a channel")
+            if upright.mode.startswith("I"):
+                values = np.asarray(upright)
+                upright = Image.fromarray((values >> (8 if values.max() > 255 else 0)).clip(0, 255).astype(np.uint8))
+            elif upright.mode == "F":
+                raise BadImageError(f"{name}: pixels that are floating point numbers; save it with 8 bits")
+            return Pixels(np.asarray(upright.convert("RGB")), f"{name}: {', '.join(oddities)}" if oddities else "")
+    except (BadImageError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise BadImageError(f"{name}: not an image that can be read") from None
+    except Exception as error:  # Pillow's decoders raise many kinds for damaged data
+        raise BadImageError(f"{name}: a damaged image ({error})") from None

@@ -1,0 +1,94 @@
+"""From an image file or array to the network's input: the same for training, evaluation and serving."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from googlenet_jax.data.crops.resize import center_crop
+from googlenet_jax.data.pictures.picture import Picture
+from googlenet_jax.models.variants import get_variant
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocess:
+    """How a trained network wants its input.
+
+    Attributes:
+      image_size: side of the square that is cropped, pixels.
+      crop_fraction: side of the central square that is taken, by the image's short side.
+      mean, std: subtracted from and divided into 0..255 pixels, in `channel_order`.
+      channel_order: "rgb" or "bgr".
+      resize: "short": the image keeps its shape; "square": it is made square first, as Caffe does.
+      network_size: side that the device resizes crops to, pixels; None: image_size.
+    """
+
+    image_size: int
+    crop_fraction: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    channel_order: str
+    resize: str = "short"
+    network_size: int | None = None
+
+    def crop(self, image: np.ndarray | Picture) -> np.ndarray:
+        """The central square at the network's size.
+
+        Args:
+          image: (h, w, 3) uint8 RGB array, or a picture.
+
+        Returns:
+          (image_size, image_size, 3) uint8 array.
+        """
+        return center_crop(image, self.image_size, self.crop_fraction, self.resize == "square")
+
+    def normalize(self, images: jax.Array) -> jax.Array:
+        """Pixels as the network's input.
+
+        Args:
+          images: (n, h, w, 3) RGB array, 0 to 255, uint8 or float, as `crop` gives them or larger.
+
+        Returns:
+          (n, h', w', 3) float32 array in `channel_order`.
+        """
+        pixels = images.astype(jnp.float32)
+        if self.network_size not in (None, self.image_size) and images.shape[1] == self.image_size:
+            n, size = images.shape[0], self.network_size
+            pixels = jax.image.resize(pixels, (n, size, size, 3), "bilinear")
+        if self.channel_order == "bgr":
+            pixels = pixels[..., ::-1]
+        return (pixels - jnp.asarray(self.mean)) / jnp.asarray(self.std)
+
+    def __call__(self, images: Any) -> jax.Array:
+        """(n, h, w, 3) uint8 images of any size -> the network's normalised input."""
+        return self.normalize(jnp.asarray(np.stack([self.crop(np.asarray(image)) for image in images])))
+
+    def replace(self, **changes: Any) -> "Preprocess":
+        """With other values in these fields."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "Preprocess":
+        """From what `to_dict` gave."""
+        return cls(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
+
+
+def make_preprocess(config: ml_collections.ConfigDict) -> Preprocess:
+    """What a configuration does to images: its crop, and its normalisation or its family's."""
+    dataset, family = config.dataset, get_variant(config.model.variant).normalization
+    return Preprocess(
+        image_size=dataset.image_size,
+        crop_fraction=config.eval.crop_fraction,
+        mean=dataset.mean or family.mean,
+        std=dataset.std or family.std,
+        channel_order=dataset.channel_order or family.channel_order,
+        resize=config.eval.resize,
+        network_size=dataset.network_size or dataset.image_size,
+    )

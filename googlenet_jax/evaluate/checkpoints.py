@@ -1,0 +1,96 @@
+"""Trained networks over validation images, by a test protocol, alone or as an ensemble."""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.loader import Process, eval_batches
+from googlenet_jax.data.preprocess import Preprocess
+from googlenet_jax.data.sources.opening import open_source
+from googlenet_jax.errors import UserError
+from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
+from googlenet_jax.net import UNUSED, Net, load
+from googlenet_jax.system.parallel import replicate
+
+
+def evaluate_checkpoints(
+    paths: Sequence[str | Path],
+    dataset: str | None = None,
+    crops: int = 1,
+    resize: str | None = None,
+    advance: Callable[[int, int], object] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Evaluates a checkpoint, or several as an ensemble, on validation images.
+
+    Args:
+      paths: each as for `net.load`; their softmaxes are averaged.
+      dataset: a `dataset.name` with the same classes; None: the one that the first was trained on.
+      crops: 1, 10 or 144, see `data.crops.windows`.
+      resize: "short" or "square", see `Preprocess.resize`; None: as each network has it.
+      advance: told how many images went to the devices, and of how many.
+
+    Returns:
+      {"loss", "top1", "top5", "images", "unreadable_images", "crops", "checkpoints", "per_class": {class name:
+      {"top1", "images"}}}.
+
+    Raises:
+      UserError: if a checkpoint or the images cannot be read, or the classes do not agree.
+    """
+    if crops == 144 and resize == "square":
+        raise UserError("--crops 144 keeps the image's shape; --resize square goes with 1 or 10 crops")
+    nets = [load(path) for path in paths]
+    for path, net in zip(paths, nets, strict=True):
+        if list(net.labels) != list(nets[0].labels):
+            raise UserError(f"{path} and {paths[0]} tell other classes apart: they make no ensemble")
+    config = nets[0].config.copy_and_resolve_references()
+    if dataset is not None:
+        config.dataset.name = dataset
+    source = open_source(config)[1]
+    _check_classes(source.labels, nets[0].labels, config.dataset.name, paths[0])
+
+    devices = jax.devices()
+    members = [Member(net.model, _resized(net, resize)) for net in nets]
+    bad_images = BadImageLog(config.dataset.bad_images)
+    cut = windows_of([member.preprocess for member in members], crops)
+    process = Process(jax.process_index(), jax.process_count())
+    batches = eval_batches(source, config, cut, bad_images, eval_batch_size(config, devices, crops), process)
+    evaluator = Evaluator(members, devices, mirror=crops > 1)
+    variables = [replicate(net.variables, devices) for net in nets]
+    result = evaluator.run(variables, batches, functools.partial(_advance, advance, len(source)))
+    per_class = {
+        f"{label}": {"top1": float(right / seen) if seen else None, "images": int(seen)}
+        for label, seen, right in zip(_distinct(nets[0].labels), result.seen, result.right, strict=True)
+    }
+    return result.values | {
+        "images": int(result.seen.sum()),
+        "unreadable_images": len(source) - int(result.seen.sum()),
+        "crops": crops,
+        "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
+        "per_class": per_class,
+    }
+
+
+def _check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:
+    """A label is an index: the images' classes must be the network's, as far as can be told from their names."""
+    named = [label for label in known if not label.startswith(UNUSED)]
+    if len(given) not in (len(known), len(named)):
+        raise UserError(f"{dataset} has {len(given)} classes, {path} tells {len(named)} apart")
+    if list(given) != named and sorted(given) == sorted(named):
+        raise UserError(f"{dataset} has the classes of {path} in another order: {given[0]} first, not {named[0]}")
+
+
+def _resized(net: Net, resize: str | None) -> Preprocess:
+    return net.preprocess if resize is None else net.preprocess.replace(resize=resize)
+
+
+def _advance(advance: Callable[[int, int], object], total: int, images: int) -> None:
+    advance(images, total)
+
+
+def _distinct(labels: Sequence[str]) -> list[str]:
+    """Class names with the class's number where two classes have the same, as ImageNet's two cranes."""
+    return [label if list(labels).count(label) == 1 else f"{label} ({i})" for i, label in enumerate(labels)]

@@ -1,0 +1,50 @@
+"""What is measured of predictions, accumulated on the device and read when it is reported."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from clu import metrics as clu_metrics
+
+
+@flax.struct.dataclass
+class Metrics(clu_metrics.Collection):
+    """Means over images: the loss in nats, and how often the label is the first, or among the first five."""
+
+    loss: clu_metrics.Average
+    top1: clu_metrics.Average
+    top5: clu_metrics.Average
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0) -> jax.Array:
+    """Softmax cross entropy of each image.
+
+    Args:
+      logits: (n, classes) float32 array.
+      labels: (n,) int32 array, or of mixed images a (n, classes) array of each class's share.
+      label_smoothing: share of the target spread evenly over all classes (arXiv 1512.00567, section 7).
+
+    Returns:
+      (n,) float32 array, in nats.
+    """
+    targets = labels if labels.ndim == 2 else jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    return optax.softmax_cross_entropy(logits, optax.smooth_labels(targets, label_smoothing))
+
+
+def measure(logits: jax.Array, labels: jax.Array, losses: jax.Array, weights: jax.Array) -> Metrics:
+    """The metrics of one batch, or of a device's part of it.
+
+    Args:
+      logits: (n, classes) float32 array.
+      labels: (n,) int32 array.
+      losses: (n,) float32 array, of each image.
+      weights: (n,) float32 array, 1 for images that count and 0 for others.
+
+    Returns:
+      `Metrics`; those of several parts are added.
+    """
+    # The label's rank; of equal logits the label's is taken last, so that a constant output is no success.
+    rank = (~(logits < jnp.take_along_axis(logits, labels[:, None], 1))).sum(1)  # so that NaN is no success either
+    measured = {"loss": losses, "top1": rank <= 1, "top5": rank <= 5}
+    means = {name: clu_metrics.Average.from_model_output(each, mask=weights > 0) for name, each in measured.items()}
+    return Metrics.empty().replace(**means)

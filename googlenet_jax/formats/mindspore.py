@@ -1,0 +1,65 @@
+"""MindSpore's .ckpt, as MindCV and the model zoo write it.
+
+Format: mindspore `ccsrc/utils/checkpoint.proto`: one message, values of a tag and a tensor.
+"""
+
+import math
+
+import numpy as np
+
+from googlenet_jax.formats import protobuf
+from googlenet_jax.formats.protobuf import Messages
+
+_DTYPES = {"Float64": "<f8", "Float32": "<f4", "Float16": "<f2", "Int64": "<i8", "Int32": "<i4", "Bool": "|b1"}
+
+
+def read_ckpt(data: memoryview) -> dict[str, np.ndarray]:
+    """Reads a Checkpoint.
+
+    Args:
+      data: the file's bytes.
+
+    Returns:
+      {name: array}; values that are no numbers (text, bfloat16) are left out.
+
+    Raises:
+      ValueError: if the bytes are no Checkpoint.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    dtypes: dict[str, str] = {}
+    contents: dict[str, list[memoryview]] = {}
+    messages = Messages()
+    for number, _, value in messages.fields(data):
+        if number != 1:
+            raise ValueError(f"field {number} in a checkpoint that has only values")
+        parts = {inner: part for inner, _, part in messages.fields(protobuf.message(value))}
+        if 1 not in parts or 2 not in parts:
+            raise ValueError("a value without a name or a tensor")
+        name = protobuf.text(parts[1])
+        dims: list[int] = []
+        kind, content = "", memoryview(b"")
+        for inner, wire, part in messages.fields(protobuf.message(parts[2])):
+            if inner == 1:
+                dims = protobuf.dimensions(wire, part, dims)
+            elif inner == 2:
+                kind = protobuf.text(part)
+            elif inner == 3:
+                content = protobuf.message(part)
+        shapes[name], dtypes[name] = tuple(dims), kind
+        contents.setdefault(name, []).append(content)  # large tensors come in pieces of the same name
+    return {
+        name: _array(name, b"".join(pieces) if len(pieces) > 1 else pieces[0], dtypes[name], shapes[name])
+        for name, pieces in contents.items()
+        if dtypes[name] in _DTYPES
+    }
+
+
+def _array(name: str, content: bytes | memoryview, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+    if len(content) % np.dtype(_DTYPES[kind]).itemsize:
+        raise ValueError(f"{name} has {len(content)} bytes, which is no array of {kind}")
+    values = np.frombuffer(content, _DTYPES[kind])
+    if values.size == 1 and shape in ((), (0,)):  # a scalar
+        return values.reshape(())
+    if math.prod(shape) != values.size:
+        raise ValueError(f"{name} has shape {shape} but {values.size} values")
+    return values.reshape(shape)

@@ -1,0 +1,1 @@
+"""What a training leaves: directory, metrics, checkpoints, and their mirror in a bucket."""

@@ -1,0 +1,133 @@
+"""The run directory: configuration, metrics and log of one training."""
+
+import contextlib
+import json
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import ml_collections
+
+from googlenet_jax.config.checks import differences
+from googlenet_jax.config.from_json import read_json, to_json
+from googlenet_jax.config.resume import refused
+from googlenet_jax.errors import UserError
+from googlenet_jax.runs.writers import WRITERS, Line, Writer, read_lines
+from googlenet_jax.system.files import lock, replace_file
+
+log = logging.getLogger(__name__)
+_ROOT_LOG = logging.getLogger("googlenet_jax")
+CONFIG, HISTORY = "config.json", "config_history.jsonl"
+
+
+class RunDirectory:
+    """A directory that a training writes to, and is resumed from.
+
+    Args:
+      path: made if need be.
+      config: the training's; kept as `config.json`.
+      writes: of several processes one writes, the others only look.
+
+    Attributes:
+      checkpoints: directory of its checkpoints.
+      changes: {field: (old value, new value)} in which the stored configuration differs, all of which a run may go on
+        with; `begin` keeps them.
+
+    Raises:
+      UserError: if another process trains there, or it holds a run of another configuration; the message lists the
+        differences.
+    """
+
+    def __init__(self, path: Path, config: ml_collections.ConfigDict, writes: bool = True):
+        self.path, self._config, self._writes = path, config, writes
+        self.checkpoints = path / "checkpoints"
+        self.changes: dict[str, tuple[Any, Any]] = {}
+        self._writers: list[Writer] = []
+        self._seconds_before, self._started = 0.0, time.monotonic()
+        self._handler: logging.Handler = logging.NullHandler()
+        self._log: TextIO | None = None
+        if writes:
+            path.mkdir(parents=True, exist_ok=True)
+            self.changes = self._compare()
+            self._open_log()
+
+    def _compare(self) -> dict[str, tuple[Any, Any]]:
+        stored = self.path / CONFIG
+        if not stored.exists():
+            return {}
+        old = read_json(stored)
+        changes = differences(old, self._config)
+        if wrong := refused(changes, self._config):
+            raise UserError(
+                f"{self.path} holds a run with another configuration ({'; '.join(wrong)}): "
+                f"take another --workdir, or start it with its own {CONFIG}"
+            )
+        return changes
+
+    def _open_log(self) -> None:
+        self._log = (self.path / "train.log").open("a", encoding="utf-8", errors="backslashreplace")
+        if not lock(self._log):
+            raise UserError(f"{self.path}: another process is training here; wait for it or take another --workdir")
+        self._handler = logging.StreamHandler(self._log)
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self._handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk shows elsewhere
+        _ROOT_LOG.addHandler(self._handler)
+        _ROOT_LOG.setLevel(logging.INFO)
+
+    def begin(self, step: int) -> None:
+        """Training is about to go on from this step: later steps' metrics are forgotten, a changed configuration kept.
+
+        Args:
+          step: 0 at the run's start.
+        """
+        if not self._writes:
+            return
+        if self.changes:
+            with (self.path / HISTORY).open("a") as file:
+                file.write(json.dumps({"time": time.time(), "step": step, "changes": self.changes}) + "\n")
+        for name, (old, new) in self.changes.items():
+            log.info("config.%s is %s from step %d on, it was %s", name, new, step, old)
+        if self.changes or not (self.path / CONFIG).exists():
+            replace_file(self.path / CONFIG, to_json(self._config) + "\n")
+        self._writers = [writer(self.path, step) for writer in WRITERS]
+        self._seconds_before = max((line.get("seconds", 0.0) for line in self.lines()), default=0.0)
+        self._started = time.monotonic()
+
+    def lines(self) -> list[Line]:
+        """What was written so far."""
+        return read_lines(self.path)
+
+    def write(self, step: int, epoch: float, split: str, values: dict[str, float]) -> Line:
+        """Writes a line of measured values.
+
+        Args:
+          step: steps done.
+          epoch: the same in epochs.
+          split: "train" or "val".
+          values: what was measured; one that is not finite is left out.
+
+        Returns:
+          The line.
+
+        Raises:
+          UserError: if the disk is full, or gone.
+        """
+        seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
+        values = {name: value for name, value in values.items() if math.isfinite(value)}
+        line = {"step": step, "epoch": round(epoch, 4), "split": split, **values, "seconds": seconds}
+        try:
+            for writer in self._writers:
+                writer.write(line)
+        except OSError as error:
+            raise UserError(f"{self.path}: {error.strerror}; checkpoints are intact, start again to resume") from error
+        return line
+
+    def close(self) -> None:
+        """Closes the files."""
+        _ROOT_LOG.removeHandler(self._handler)
+        for file in (self._log, *self._writers):
+            with contextlib.suppress(OSError):
+                if file is not None:
+                    file.close()

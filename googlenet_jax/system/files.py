@@ -1,0 +1,107 @@
+"""Files of this machine: written whole or not at all, locked, and where they may lie."""
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+log = logging.getLogger(__name__)
+
+# What flock(2) fails with where a file system has none: Lustre without -o flock, some FUSE and NFS mounts.
+_NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}
+
+
+def cache_directory() -> Path:
+    """Where copies lie that can be made again: $XDG_CACHE_HOME/googlenet_jax; may be removed when nothing runs."""
+    return _user_directory("XDG_CACHE_HOME", ".cache")
+
+
+def state_directory() -> Path:
+    """Where lies what is nowhere else, such as a run that is yet to be uploaded: $XDG_STATE_HOME/googlenet_jax."""
+    return _user_directory("XDG_STATE_HOME", ".local/state")
+
+
+def _user_directory(variable: str, below_home: str) -> Path:
+    if given := os.environ.get(variable):
+        return Path(given) / "googlenet_jax"
+    try:
+        return Path.home() / below_home / "googlenet_jax"
+    except RuntimeError:  # no HOME, and a user without an entry in the password database
+        return Path(tempfile.gettempdir()) / f"googlenet_jax-{os.getuid()}" / below_home.lstrip(".")
+
+
+@contextlib.contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A name beside a path, for a file or directory that takes the path's place when the context ends well.
+
+    Args:
+      path: what is to be written; its directory is made if need be.
+
+    Yields:
+      Where to write. After an error, and after a crash the next time, nothing is left of it.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        partial.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, content: bytes | str, durable: bool = False) -> None:
+    """Writes a file so that a crash leaves the old or the new one, never a part.
+
+    Args:
+      path: of the file.
+      content: all of it; text in UTF-8.
+      durable: wait until the disk has it, so that a power failure is survived too.
+    """
+    with written_beside(path) as partial, partial.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def lock(file: IO[Any], wait: bool = False) -> bool:
+    """Takes an open file for this process alone, until it is closed.
+
+    Where the file system has no locks it warns and takes it.
+
+    Args:
+      file: open for writing.
+      wait: until nobody else has it.
+
+    Returns:
+      Whether it is taken; False if another process has it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        log.warning("%s: this file system has no locks; see that no other process works there", file.name)
+    return True
+
+
+def new_directory(path: Path) -> Path:
+    """Makes a directory that was not there: of this name, or where another process was first with -2, -3, ... added."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            candidate.mkdir()
+            return candidate
+    raise AssertionError("unreachable")

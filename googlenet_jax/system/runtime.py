@@ -1,0 +1,72 @@
+"""How a process meets the machine: a CPU's cores as devices, large memory pages, the compile cache."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from googlenet_jax.errors import UserError
+from googlenet_jax.system.files import cache_directory
+
+
+def cpu_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: what the machine has left, or its control group if that is less."""
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    if (meminfo := Path("/proc/meminfo")).is_file():
+        found = re.search(r"MemAvailable:\s*(\d+)", meminfo.read_text())
+        free = int(found[1]) << 10 if found else free
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    if limit.is_file() and (most := limit.read_text().strip()).isdecimal():
+        free = min(free, int(most) - int(used.read_text()))
+    return free
+
+
+def restart_with_large_pages() -> None:
+    """Starts this program again with glibc asking for large memory pages, which makes a training step on a CPU faster.
+
+    glibc reads the setting when a process starts, hence again. Nothing happens where it is set already, or not Linux.
+    """
+    if sys.platform != "linux" or "GLIBC_TUNABLES" in os.environ:
+        return
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def join_processes() -> None:
+    """Joins the other processes of a training, if the environment tells of any.
+
+    That are JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or what Slurm sets
+    for a step of several tasks. To be called before JAX's first use.
+    """
+    import jax
+
+    if "JAX_COORDINATOR_ADDRESS" in os.environ:
+        address, *numbers = (
+            os.environ.get(f"JAX_{name}", "") for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")
+        )
+        if not all(number.isdecimal() for number in numbers) or not address.rpartition(":")[2].isdecimal():
+            raise UserError(
+                "JAX_COORDINATOR_ADDRESS=host:port needs JAX_NUM_PROCESSES and JAX_PROCESS_ID, whole numbers"
+            )
+        jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        jax.distributed.initialize()
+
+
+def configure_jax() -> None:
+    """Sets JAX up before its first use: one CPU device a core, unless XLA_FLAGS says otherwise, and a compile cache.
+
+    The cache lies in $JAX_COMPILATION_CACHE_DIR, or else in `files.cache_directory()`.
+    """
+    import jax
+
+    asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not asked and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        jax.config.update("jax_num_cpu_devices", cpu_cores())
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(cache_directory()))

@@ -1,0 +1,89 @@
+"""Where a training begins: at random parameters, at another network's, or where the run stopped."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from googlenet_jax.config.from_json import read_json
+from googlenet_jax.data.identity import check_same
+from googlenet_jax.errors import UserError
+from googlenet_jax.net import UNUSED
+from googlenet_jax.runs.checkpoint import Checkpoints
+from googlenet_jax.runs.directory import CONFIG, RunDirectory
+from googlenet_jax.train.fine_tune import initialize, input_of
+from googlenet_jax.train.setup import Training
+from googlenet_jax.train.state import TrainState
+
+log = logging.getLogger(__name__)
+
+
+def with_input(config: ml_collections.ConfigDict, run: Path) -> ml_collections.ConfigDict:
+    """The configuration with the input normalisation of where it starts from, in fields that are not set.
+
+    Args:
+      config: the whole configuration.
+      run: the run directory; what it keeps goes before `init_from`, which a run needs at its first start alone.
+
+    Returns:
+      A copy, or the configuration itself if there is nothing to add.
+
+    Raises:
+      UserError: if there is no checkpoint at `init_from`.
+    """
+    unset = [name for name in ("channel_order", "mean", "std") if config.dataset[name] is None]
+    if config.init_from is None or not unset:
+        return config
+    theirs = read_json(run / CONFIG).dataset if (run / CONFIG).exists() else input_of(config.init_from)
+    config = config.copy_and_resolve_references()
+    for name in unset:
+        config.dataset[name] = getattr(theirs, name)
+    return config
+
+
+def start(
+    saved: Checkpoints,
+    run: RunDirectory,
+    training: Training,
+    images: dict[str, Any],
+    config: ml_collections.ConfigDict,
+) -> TrainState:
+    """The state to train on from, on every device.
+
+    Args:
+      saved: the run's checkpoints; the newest readable one is gone on from.
+      run: its directory.
+      training: that goes on.
+      images: from `identity`, of the training images.
+      config: the whole configuration.
+
+    Returns:
+      The state.
+
+    Raises:
+      UserError: if no checkpoint can be read, the images are others, or `init_from` does not fit.
+    """
+    fresh = training.abstract()
+    moved = "dataset.name" in run.changes
+    restored = saved.restore(items(fresh), lambda meta: check_same(meta, images, moved, str(run.path)))
+    if restored is None:
+        state = training.create()
+        return training.place(state if config.init_from is None else initialize(state, config, training.preprocess))
+    step, found = restored
+    log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
+    return training.place(TrainState(variables=found["variables"], ema=found["ema"], **found["training"]))
+
+
+def items(state: TrainState) -> dict[str, Any]:
+    """A state as a checkpoint keeps it: what prediction needs, and what only resuming needs, apart."""
+    training = {"step": state.step, "opt_state": state.opt_state, "loss_scale": state.loss_scale}
+    return {"variables": state.variables, "ema": state.ema, "training": training}
+
+
+def output_names(config: ml_collections.ConfigDict, labels: list[str]) -> list[str]:
+    """Class names of all outputs: the network may have more than the dataset has classes; not less (`UserError`)."""
+    outputs = config.model.num_classes or len(labels)
+    if outputs < len(labels):
+        raise UserError(f"config.model.num_classes={outputs} is less than the dataset's {len(labels)} classes")
+    return [*labels, *(f"{UNUSED}{i}" for i in range(len(labels), outputs))]

@@ -1,0 +1,195 @@
+"""launch.py as a user runs it: help, mistakes, training, being killed and going on."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, small, small_config
+from readback import final_bytes, leaves_of, newest_checkpoint
+
+import googlenet_jax as gn
+from googlenet_jax.config import from_json, to_json, validate
+from googlenet_jax.train.signals import StopSignals
+
+
+def test_help_is_quick_and_needs_no_jax(run_command):
+    start = time.monotonic()
+    result = run_command("-X", "importtime", "launch.py", "--help")
+    assert result.returncode == 0
+    assert "--workdir" in result.stdout
+    assert "jaxlib" not in result.stderr
+    assert "tensorflow" not in result.stderr
+    assert time.monotonic() - start < 20  # says that nothing heavy is loaded; the speed itself is no test's business
+
+
+def test_training_does_not_import_tensorflow(run_command):
+    code = "import googlenet_jax.train.loop, googlenet_jax.cli, sys; sys.exit('tensorflow' in sys.modules)"
+    assert run_command("-c", code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config.optimizer.learning_rat=1"], ["optimizer.learning_rat", "did you mean 'optimizer.learning_rate'"]),
+        (["--config.optimiser.learning_rate=1"], ["did you mean 'optimizer.learning_rate'"]),
+        (["--config", "configs/nowhere.py"], ["configs/nowhere.py", "no such file"]),
+        (["--config.batch_size=many"], ["config.batch_size"]),
+        (["--config.batch_size=63"], ["config.batch_size=63", "divide", "64"]),
+        (["--config.num_devices=99"], ["config.num_devices=99", "8 cpu devices"]),
+        (["--config.schedule.name=cosin"], ["config.schedule.name", "cosine"]),
+        (["--config.schedule.name=piecewise"], ["as many factors as boundaries"]),
+        (["--config.dataset.name=folder:/nowhere"], ["folder:/nowhere", "no such directory"]),
+        (["--mode", "evaluate"], ["--workdir"]),
+        (["--mode", "evaluate", "--workdir", "nowhere"], ["nowhere", "no checkpoint"]),
+        (["stray"], ["unexpected argument 'stray'"]),
+        (["--workdirr=x"], ["workdirr"]),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(run_command, tmp_path, arguments, words):
+    workdir = [] if "--workdir" in arguments else ["--workdir", tmp_path / "run"]
+    where = ["--config.num_devices=2"] if "batch_size=63" in arguments[0] else []
+    result = run_command("launch.py", *arguments, *where, *(workdir if "evaluate" not in arguments else []))
+    assert result.returncode == 2, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 1, result.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+def test_a_run_leaves_what_it_promises(finished_run):
+    path = finished_run
+    assert "googlenet predict --checkpoint" in (path.parent / "output.txt").read_text()
+    assert {p.name for p in path.iterdir()} >= {
+        "config.json",
+        "checkpoints",
+        "metrics.jsonl",
+        "tensorboard",
+        "train.log",
+    }
+    assert to_json(from_json((path / "config.json").read_text())) == to_json(small_config())
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    train, val = ([line for line in lines if line["split"] == split] for split in ("train", "val"))
+    assert [line["step"] for line in val] == [9]
+    assert val[0]["epoch"] == 2
+    assert {"loss", "top1", "top5", "learning_rate", "images_per_second", "seconds"} <= train[0].keys()
+    assert val[0]["top1"] <= val[0]["top5"] <= 1
+    assert list((path / "tensorboard").iterdir())
+    assert "val top-1" in (path / "train.log").read_text()
+
+
+def test_starting_again_from_config_json_alone_gives_the_same_bytes(finished_run, run_command, tmp_path):
+    path = finished_run
+    result = run_command("launch.py", "--config", path / "config.json", "--workdir", tmp_path / "again")
+    assert result.returncode == 0, result.stderr
+    assert final_bytes(tmp_path / "again") == final_bytes(path)
+
+
+def test_another_configuration_is_refused_with_its_differences(finished_run, run_command):
+    result = run_command(*small(finished_run, optimizer__learning_rate=0.3))
+    assert result.returncode == 2
+    assert "optimizer.learning_rate: 0.02 -> 0.3" in result.stderr
+
+
+@pytest.mark.parametrize("moment", ["during a save", "later"])
+def test_killed_runs_end_with_the_same_bytes(finished_run, tmp_path, moment):
+    """SIGKILL while the first checkpoint is written, or some time after; then the same run until it ends."""
+    run = tmp_path / "run"
+    command = [sys.executable, *map(str, small(run, checkpoint__every_epochs=0.23))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pattern = "checkpoints/*tmp*" if moment == "during a save" else "checkpoints/?"
+    deadline = time.monotonic() + 200
+    while not list(run.glob(pattern)) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    time.sleep(0 if moment == "during a save" else random.Random(0).uniform(0, 0.5))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.run(
+        [sys.executable, "launch.py", "--workdir", str(run)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr
+    assert final_bytes(run) == final_bytes(finished_run)
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_a_signal_saves_and_leaves(tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, *map(str, small(run, num_epochs=500.0))]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").read_text():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "SIGTERM: saved at step" in output
+    saved = int(newest_checkpoint(run).name)
+    assert f"saved at step {saved} of" in output
+    assert gn.load(run / "checkpoints" / str(saved)).step == saved
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_stop_signals_are_noted_and_handlers_put_back(number):
+    before = signal.getsignal(number)
+    with StopSignals() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.received == number.name
+    assert signal.getsignal(number) == before
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished_run, run_command, tmp_path):
+    run = tmp_path / "run"
+    result = run_command(*small(run, checkpoint__every_epochs=1.0, checkpoint__keep=3))
+    assert result.returncode == 0, result.stderr
+    newest = newest_checkpoint(run)
+    for data in (newest / "variables").rglob("d/*"):
+        data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    result = run_command("launch.py", "--workdir", run)
+    assert result.returncode == 0, result.stderr
+    assert f"checkpoint {newest.name} is damaged" in result.stderr
+    assert final_bytes(run) == final_bytes(finished_run)
+
+
+def test_training_that_stays_non_finite_stops_with_its_last_good_parameters(run_command, tmp_path):
+    run = tmp_path / "run"
+    result = run_command(
+        *small(
+            run,
+            precision__compute_dtype="float16",
+            precision__loss_scaling="fixed",
+            precision__loss_scale=1e30,
+            precision__max_skipped=3,
+        )
+    )
+    assert result.returncode == 2
+    assert "training diverged" in result.stderr
+    (saved,) = (run / "checkpoints").iterdir()
+    assert saved.name in result.stderr
+    assert all(np.isfinite(leaf).all() for _, leaf in leaves_of(gn.load(saved).variables))
+
+
+def test_no_permission_is_one_line(run_command, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run_command(*small(tmp_path / "file" / "run"))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert str(tmp_path / "file") in result.stderr
+
+
+def test_every_recipe_is_valid():
+    recipes = sorted(Path(ROOT / "configs").rglob("*.py"))
+    assert len(recipes) >= 11
+    for recipe in recipes:
+        namespace: dict = {}
+        exec(recipe.read_text(), namespace)
+        validate(namespace["get_config"]())
