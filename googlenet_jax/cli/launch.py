@@ -24,6 +24,7 @@ from googlenet_jax.config.recipes import read_recipe, split_argument
 from googlenet_jax.errors import UserError, run_command
 from googlenet_jax.system import runtime, storage
 from googlenet_jax.system.files import new_directory
+from googlenet_jax.system.processes import join_processes
 
 _OVERRIDE = re.compile(r"--?(no)?config\.([^=]+)(?:=(.*))?", re.DOTALL)
 
@@ -51,7 +52,7 @@ def _run(argv: Sequence[str], default_recipe: Path) -> None:
     config = override(read_recipe(path, argument), changes)
     # JAX begins here, so that a mistake on the command line need not wait for it.
     runtime.configure_jax()
-    runtime.join_processes()
+    join_processes()
     from googlenet_jax.system import console
     from googlenet_jax.train.loop import train_and_evaluate
 

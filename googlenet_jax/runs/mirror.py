@@ -47,7 +47,7 @@ def local_run(workdir: str | Path) -> Iterator[Path]:
       UserError: if the bucket cannot be read or written; what was not uploaded stays in the directory.
     """
     if not storage.is_url(workdir):
-        yield Path(workdir)
+        yield Path(workdir).expanduser()
         return
     import jax
     from jax.experimental import multihost_utils

@@ -1,13 +1,49 @@
 """The terminal: one console for all that is printed, and the log on it."""
 
 import logging
+import os
 import sys
+from typing import TextIO
 
 import jax
 from rich.console import Console
 
 console = Console(highlight=False)
 _error_console = Console(highlight=False, stderr=True)
+log = logging.getLogger(__name__)
+
+
+class _Steady:
+    """A standard stream whose failures end nothing: the terminal is gone, the pipe closed, the text not encodable.
+
+    After the first it leads nowhere, and so does the file descriptor, at which Python would fail again when it ends.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # of standard streams
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        descriptor = self._stream.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        self._stream = open(descriptor, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
+        log.warning("nothing can be printed any more (%s); what goes on does so, and train.log has the rest", error)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 class _ConsoleHandler(logging.Handler):
@@ -22,7 +58,11 @@ class _ConsoleHandler(logging.Handler):
 
 
 def show_log() -> None:
-    """Sends this package's log messages to the terminal; of several processes the first alone speaks."""
+    """Sends this package's log messages to the terminal, which may go away; of several processes the first speaks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if hasattr(stream, "reconfigure") and not isinstance(stream, _Steady):
+            setattr(sys, name, _Steady(stream))
     root = logging.getLogger("googlenet_jax")
     root.addHandler(_ConsoleHandler() if jax.process_index() == 0 else logging.NullHandler())
     root.setLevel(logging.INFO)

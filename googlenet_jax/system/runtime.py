@@ -5,7 +5,6 @@ import re
 import sys
 from pathlib import Path
 
-from googlenet_jax.errors import UserError
 from googlenet_jax.system.files import cache_directory
 
 
@@ -35,27 +34,6 @@ def restart_with_large_pages() -> None:
         return
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def join_processes() -> None:
-    """Joins the other processes of a training, if the environment tells of any.
-
-    That are JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or what Slurm sets
-    for a step of several tasks. To be called before JAX's first use.
-    """
-    import jax
-
-    if "JAX_COORDINATOR_ADDRESS" in os.environ:
-        address, *numbers = (
-            os.environ.get(f"JAX_{name}", "") for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")
-        )
-        if not all(number.isdecimal() for number in numbers) or not address.rpartition(":")[2].isdecimal():
-            raise UserError(
-                "JAX_COORDINATOR_ADDRESS=host:port needs JAX_NUM_PROCESSES and JAX_PROCESS_ID, whole numbers"
-            )
-        jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
-    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        jax.distributed.initialize()
 
 
 def configure_jax() -> None:

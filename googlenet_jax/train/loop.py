@@ -21,7 +21,7 @@ from googlenet_jax.train.feed import feed
 from googlenet_jax.train.meter import Meter
 from googlenet_jax.train.setup import Training, build_training
 from googlenet_jax.train.signals import StopSignals
-from googlenet_jax.train.start import items, output_names, start, with_input
+from googlenet_jax.train.start import items, output_names, start, tell_new_end, with_input
 from googlenet_jax.train.state import Measured, TrainState
 from googlenet_jax.train.validation import Validation
 
@@ -54,6 +54,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
             with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
                 state = start(saved, run, training, images, config)
                 run.begin(int(state.step))
+                tell_new_end(run, training, config, int(state.step))
                 display.started(config, training.devices, int(state.step), len(train_images))
                 save = _Saving(saved, training, config, images)
                 batches = feed(train_images, training, config, bad_images, int(state.step), display.cached)

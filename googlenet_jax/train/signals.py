@@ -1,7 +1,8 @@
-"""Being asked to stop: by a person, a scheduler or a shutdown."""
+"""Being asked to stop: by a person, a scheduler, a shutdown, or a terminal that closes."""
 
 import os
 import signal
+import threading
 from types import FrameType
 from typing import Any
 
@@ -10,10 +11,11 @@ from jax.experimental import multihost_utils
 
 
 class StopSignals:
-    """Within its context SIGINT, SIGTERM and SIGUSR1 are noted instead of ending the process.
+    """Within its context SIGINT, SIGTERM, SIGUSR1 and SIGHUP are noted instead of ending the process.
 
-    A second SIGINT ends it as usual. Of several processes any may be told, and all stop at the same step: JAX passes
-    SIGTERM on to the others, and the other signals are made one.
+    A second SIGINT ends it as usual, and SIGHUP stays ignored where it was (nohup). Of several processes any may be
+    told, and all stop at the same step: JAX passes SIGTERM on to the others, and the other signals are made one. In a
+    thread other than the main one, where Python allows no handlers, nothing is noted.
 
     Attributes:
       received: name of the signal, or None.
@@ -25,8 +27,11 @@ class StopSignals:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        for number in (signal.SIGINT, signal.SIGUSR1, *([signal.SIGTERM] if self._alone else [])):
-            self._previous[number] = signal.signal(number, self._note)
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, *([signal.SIGTERM] if self._alone else [])):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._note)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:

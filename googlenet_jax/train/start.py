@@ -13,6 +13,7 @@ from googlenet_jax.net import UNUSED
 from googlenet_jax.runs.checkpoint import Checkpoints
 from googlenet_jax.runs.directory import CONFIG, RunDirectory
 from googlenet_jax.train.fine_tune import initialize, input_of
+from googlenet_jax.train.schedule import make_schedule
 from googlenet_jax.train.setup import Training
 from googlenet_jax.train.state import TrainState
 
@@ -73,6 +74,23 @@ def start(
     step, found = restored
     log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
     return training.place(TrainState(variables=found["variables"], ema=found["ema"], **found["training"]))
+
+
+def tell_new_end(run: RunDirectory, training: Training, config: ml_collections.ConfigDict, step: int) -> None:
+    """Logs what a longer training means for the learning rate from this step on, where it means anything."""
+    if "num_epochs" not in run.changes:
+        return
+    rate, calendar = config.optimizer.learning_rate, training.calendar
+    before = make_schedule(config.schedule, rate, calendar.steps_per_epoch, run.changes["num_epochs"][0])
+    old, new = float(before(step)), float(training.schedule(step))
+    if old != new:
+        log.info(
+            "the %s schedule ends at epoch %g now: the learning rate goes on at %.4g, where it would have been %.4g",
+            config.schedule.name,
+            config.num_epochs,
+            new,
+            old,
+        )
 
 
 def items(state: TrainState) -> dict[str, Any]:
