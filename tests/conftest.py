@@ -31,6 +31,7 @@ from PIL import Image
 from configs.digits import get_config
 
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+jax.config.update("jax_numpy_rank_promotion", "raise")  # arrays of another rank are broadcast in so many words
 
 SMALL = {
     "batch_size": 16,

@@ -10,6 +10,7 @@ import numpy as np
 
 from googlenet_jax.data.crops.resize import center_crop
 from googlenet_jax.data.pictures.picture import Picture
+from googlenet_jax.models.normalization import by_channel
 from googlenet_jax.models.variants import get_variant
 
 
@@ -60,7 +61,7 @@ class Preprocess:
             pixels = jax.image.resize(pixels, (n, size, size, 3), "bilinear")
         if self.channel_order == "bgr":
             pixels = pixels[..., ::-1]
-        return (pixels - jnp.asarray(self.mean)) / jnp.asarray(self.std)
+        return (pixels - by_channel(jnp.asarray(self.mean))) / by_channel(jnp.asarray(self.std))
 
     def __call__(self, images: Any) -> jax.Array:
         """(n, h, w, 3) uint8 images of any size -> the network's normalised input."""

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from googlenet_jax.models.normalization import apply_norm, batch_norm
+from googlenet_jax.models.normalization import apply_norm, batch_norm, by_channel
 from googlenet_jax.models.variants import Variant
 
 
@@ -128,7 +128,7 @@ def run_together(units: Sequence[ConvUnit], x: jax.Array, train: bool) -> list[j
     cuts = np.cumsum([unit.features for unit in units])[:-1]
     relu = first.variant.relu == "conv" if first.relu is None else first.relu
     if first.variant.conv_bias:
-        y = y + together(unit.bias for unit in units).astype(y.dtype)
+        y = y + by_channel(together(unit.bias for unit in units).astype(y.dtype))
     if first.variant.norm == "batchnorm":
         scale, shift = together(unit.bn.scale for unit in units), together(unit.bn.bias for unit in units)
         epsilon = first.variant.bn_epsilon

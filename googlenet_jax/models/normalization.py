@@ -23,10 +23,15 @@ def local_response_norm(
     """
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     channel = jnp.arange(x.shape[-1])
-    band = (jnp.abs(channel[:, None] - channel) <= size // 2).astype(wide.dtype)
+    band = (jnp.abs(channel[:, None] - channel[None, :]) <= size // 2).astype(wide.dtype)
     # A product with a band matrix: sums along the innermost axis are slow as windows.
     energy = jnp.matmul(jnp.square(wide), band, precision=lax.Precision.HIGHEST)
     return (wide * (k + alpha / size * energy) ** -beta).astype(x.dtype)
+
+
+def by_channel(values: jax.Array) -> jax.Array:
+    """(c,) values as a (1, 1, 1, c) array, which goes with (n, h, w, c) maps."""
+    return values[None, None, None]
 
 
 def apply_norm(
@@ -43,7 +48,7 @@ def apply_norm(
       Array like x; the arithmetic is float32.
     """
     factor = scale * inverse_std
-    y = x * factor + (shift - mean * factor)
+    y = x * by_channel(factor) + by_channel(shift - mean * factor)
     return (jnp.maximum(y, 0) if relu else y).astype(x.dtype)
 
 
@@ -86,7 +91,7 @@ def _batch_norm_backward(epsilon: float, relu: bool, axis_name: str | None, resi
     wide, dy = x.astype(scale.dtype), cotangents[0].astype(scale.dtype)
     factor = scale * inverse_std
     if relu:
-        dy = jnp.where(wide * factor + (shift - mean * factor) > 0, dy, 0)
+        dy = jnp.where(wide * by_channel(factor) + by_channel(shift - mean * factor) > 0, dy, 0)
     d_shift = dy.sum((0, 1, 2))
     d_scale = ((dy * wide).sum((0, 1, 2)) - mean * d_shift) * inverse_std
     count = x.size // x.shape[-1]
@@ -94,7 +99,7 @@ def _batch_norm_backward(epsilon: float, relu: bool, axis_name: str | None, resi
     if axis_name is not None:
         mean_dy, mean_dy_x = lax.pmean((mean_dy, mean_dy_x), axis_name)
     slope = factor * inverse_std * mean_dy_x
-    dx = dy * factor - wide * slope - (factor * mean_dy - mean * slope)
+    dx = dy * by_channel(factor) - wide * by_channel(slope) - by_channel(factor * mean_dy - mean * slope)
     return dx.astype(x.dtype), d_scale, d_shift
 
 

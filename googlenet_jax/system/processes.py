@@ -29,14 +29,15 @@ def join_processes() -> None:
     """
     if any(name in os.environ for name in _JAX):
         address, count, number = _jax_variables()
-        _initialize(count, number, f"at {address}", _JAX[0], (address, count, number))
+        arguments = {"coordinator_address": address, "num_processes": count, "process_id": number}
+        _initialize(count, number, f"at {address}", _JAX[0], arguments)
     elif (tasks := os.environ.get(_STEP, "")) not in ("", "1"):
         if not (_numbers(tasks) and all(name in os.environ for name in _SLURM) and _numbers(*_slurm_numbers())):
             missing = [name for name in _SLURM if name not in os.environ]
             lacks = f"{', '.join(missing)} not set" if missing else "its numbers are none"
             raise UserError(f"{_STEP}={tasks} tells of other processes, but {lacks}: run it by srun, or unset {_STEP}")
-        count, number = _slurm_numbers()
-        _initialize(int(count), int(number), "as Slurm says", _STEP, ())
+        total, own = _slurm_numbers()
+        _initialize(int(total), int(own), "as Slurm says", _STEP, {})
 
 
 def _jax_variables() -> tuple[str, int, int]:
@@ -57,7 +58,7 @@ def _numbers(*texts: str) -> bool:
     return all(text.isdecimal() for text in texts)
 
 
-def _initialize(count: int, number: int, where: str, variable: str, arguments: tuple[Any, ...]) -> None:
+def _initialize(count: int, number: int, where: str, variable: str, arguments: dict[str, Any]) -> None:
     import jax
 
     given = os.environ.get("GOOGLENET_JAX_WAIT", "")
@@ -72,7 +73,7 @@ def _initialize(count: int, number: int, where: str, variable: str, arguments: t
     )
     with _spoken(waiting, 0 if number == 0 else _QUIET), _ended(late, seconds):
         # JAX's own limit ends the first process with a C++ stack trace: ours comes before it.
-        jax.distributed.initialize(*arguments, initialization_timeout=seconds + 60)
+        jax.distributed.initialize(**arguments, initialization_timeout=seconds + 60)
 
 
 @contextlib.contextmanager

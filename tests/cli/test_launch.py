@@ -138,7 +138,7 @@ def test_a_signal_saves_and_leaves(tmp_path):
     assert gn.load(run / "checkpoints" / str(saved)).step == saved
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
 def test_stop_signals_are_noted_and_handlers_put_back(number):
     before = signal.getsignal(number)
     with StopSignals() as stop:

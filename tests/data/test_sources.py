@@ -239,7 +239,7 @@ def test_data_in_a_bucket(image_folder, tmp_path, monkeypatch):
 def test_training_and_its_data_need_no_tensorflow():
     code = (
         "import sys; sys.argv = ['x']; import launch; from googlenet_jax.train import loop; "
-        "from googlenet_jax.data import cifar, folders, records, tfds_source; import tensorflow_datasets; "
+        "from googlenet_jax.data.sources import cifar, folders, records, tfds; import tensorflow_datasets; "
         "print([name for name in ('tensorflow', 'torch', 'numba', 's3fs') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from googlenet_jax.errors import UserError
 from googlenet_jax.models.googlenet import TABLE_1, GoogLeNet
 from googlenet_jax.models.summary import PAPER_TABLE_1, parameter_count, summarize
 from googlenet_jax.models.variants import PRESETS, get_variant
@@ -62,7 +63,7 @@ def test_small_stem_keeps_parameters_and_resolution():
 
 
 def test_unknown_variant_names_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'torchvision'"):
+    with pytest.raises(UserError, match="did you mean 'torchvision'"):
         get_variant("torchvison")
 
 

@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 from googlenet_jax.models.layers import ConvUnit, Dropout, convolve, run_together
-from googlenet_jax.models.normalization import batch_norm, local_response_norm
+from googlenet_jax.models.normalization import batch_norm, by_channel, local_response_norm
 from googlenet_jax.models.variants import PRESETS
 
 
@@ -47,8 +47,8 @@ def test_batch_norm_gradient_is_that_of_the_plain_formula(relu, devices):
         scale, shift = rng.standard_normal((2, 5))
 
         def plain(x, scale, shift):
-            mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
-            y = (x - mean) / jnp.sqrt(var + 1e-3) * scale + shift
+            mean, var = x.mean((0, 1, 2), keepdims=True), x.var((0, 1, 2), keepdims=True)
+            y = (x - mean) / jnp.sqrt(var + 1e-3) * by_channel(scale) + by_channel(shift)
             return jnp.maximum(y, 0) if relu else y
 
         def on_device(x, dy, scale, shift):

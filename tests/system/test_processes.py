@@ -1,63 +1,62 @@
-"""Two processes train as one does, stop together, and go on after being killed."""
+"""Waiting for other processes: it says so at once, and ends with one line."""
 
-import json
 import os
-import signal
-import socket
+import re
 import subprocess
 import sys
-import time
 
-import numpy as np
-from conftest import ROOT, small
-from readback import final_bytes
+import pytest
+from conftest import ROOT
 
+from googlenet_jax.errors import UserError
+from googlenet_jax.system.processes import join_processes
 
-def start(run):
-    """Two processes with a device each, the first of which writes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    processes = []
-    for number in range(2):
-        env = os.environ | {
-            "JAX_COORDINATOR_ADDRESS": address,
-            "JAX_NUM_PROCESSES": "2",
-            "JAX_PROCESS_ID": str(number),
-            "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"),
-        }
-        command = [sys.executable, *map(str, small(run))]
-        out = subprocess.PIPE
-        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, text=True))
-    return processes
+STEP = {
+    "SLURM_JOB_ID": "1",
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_NTASKS": "4",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_STEP_NODELIST": "localhost",
+}
 
 
-def wait_for(path, processes, text=""):
-    while not (path.exists() and text in path.read_text()):
-        assert all(process.poll() is None for process in processes), [process.communicate() for process in processes]
-        time.sleep(0.05)
+def test_a_shell_within_a_slurm_step_waits_aloud_and_not_for_ever():
+    """`srun -n 4 --pty bash`: one process is started where Slurm tells of four."""
+    env = os.environ | STEP | {"GOOGLENET_JAX_WAIT": "1"}
+    code = "from googlenet_jax.system.processes import join_processes; join_processes()"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    first, *_, last = result.stderr.splitlines()
+    assert re.match(r"process 0 of 4 \(as Slurm says\) waits up to 1 s .*unset SLURM_STEP_NUM_TASKS", first)
+    assert re.match("error: process 0 of 4 .* in vain: .*unset SLURM_STEP_NUM_TASKS", last)
 
 
-def finished(processes):
-    """What they printed, once all have ended well."""
-    output, errors = zip(*(process.communicate(timeout=200) for process in processes), strict=True)
-    assert [process.returncode for process in processes] == [0, 0], errors
-    return output
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (
+            {"SLURM_STEP_NUM_TASKS": "4"},
+            "SLURM_JOB_ID, SLURM_STEP_NODELIST, SLURM_NTASKS, .* not set.*unset SLURM",
+        ),
+        (STEP | {"SLURM_PROCID": "x"}, "numbers are none"),
+        ({"JAX_COORDINATOR_ADDRESS": "host:1"}, "needs JAX_NUM_PROCESSES and JAX_PROCESS_ID"),
+        ({"JAX_PROCESS_ID": "1"}, "JAX_COORDINATOR_ADDRESS=host:port needs"),
+        (
+            {"JAX_COORDINATOR_ADDRESS": "h:1", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "2"},
+            "JAX_PROCESS_ID=2 is none of JAX_NUM_PROCESSES=2 processes",
+        ),
+    ],
+)
+def test_a_part_of_the_variables_is_one_line(monkeypatch, variables, words):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=words):
+        join_processes()
 
 
-def test_two_processes_train_as_one_and_stop_together(finished_run, run_command, tmp_path):
-    """And one process can go on with what they saved."""
-    run = tmp_path / "run"
-    processes = start(run)
-    wait_for(run / "metrics.jsonl", processes, '"step": 2')
-    processes[1].send_signal(signal.SIGTERM)  # told to one, obeyed by both
-    first, second = finished(processes)
-    assert "SIGTERM: saved at step" in first
-    assert "saved at step" not in second
-    assert "resuming at step" in run_command(*small(run)).stdout
-    assert final_bytes(run)[0] == "9"
-    ours, theirs = ((path / "metrics.jsonl").read_text().splitlines() for path in (run, finished_run))
-    assert len(ours) == len(theirs)
-    # Later on, what the order of additions rounded otherwise has grown.
-    ours, theirs = json.loads(ours[0]), json.loads(theirs[0])
-    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
+@pytest.mark.parametrize("tasks", ["", "1"])
+def test_alone_is_alone(monkeypatch, tasks):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+    join_processes()

@@ -189,7 +189,7 @@ def inside(shape: tuple[int, ...], corner: jax.Array, sides: jax.Array | int) ->
       (h, w) bool array.
     """
     end = corner + sides
-    y, x = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])
+    y, x = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None, :]
     return (corner[0] <= y) & (y < end[0]) & (corner[1] <= x) & (x < end[1])
 
 
@@ -218,7 +218,7 @@ def random_window(
     low, high = np.log(aspect)
     ratios = jnp.exp(jax.random.uniform(aspect_key, (10,), minval=low, maxval=high))
     drawn = jnp.round(jnp.sqrt(jnp.stack([areas / ratios, areas * ratios], 1))).astype(jnp.int32)
-    fits = ((drawn > 0) & (drawn <= jnp.array(most))).all(1)
+    fits = ((drawn > 0) & (drawn <= jnp.array(most)[None])).all(1)
     sides = drawn[fits.argmax()]
     corner = whole_numbers(corner_key, jnp.maximum(jnp.array(shape) - sides, 0) + 1)
     return corner, sides, fits.any()

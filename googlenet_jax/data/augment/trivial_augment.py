@@ -102,7 +102,7 @@ def _move(image: jax.Array, matrix: jax.Array) -> jax.Array:
 def _degenerate(image: jax.Array, operation: jax.Array) -> jax.Array:
     """What PIL.ImageEnhance blends an image with, as int32; black for other operations."""
     pixels = image.astype(jnp.int32)
-    luma = (pixels * jnp.array([19595, 38470, 7471])).sum(-1)
+    luma = (pixels * jnp.array([[[19595, 38470, 7471]]])).sum(-1)
     grey = (luma + (1 << 15)) >> 16  # as Pillow converts to "L"
     rows = pixels[:-2] + pixels[1:-1] + pixels[2:]
     around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]

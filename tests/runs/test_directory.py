@@ -1,0 +1,61 @@
+"""What a run writes, and what of its configuration may change when it goes on."""
+
+import json
+
+import pytest
+from conftest import small_config
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from googlenet_jax.config.from_json import read_json
+from googlenet_jax.errors import UserError
+from googlenet_jax.runs.directory import RunDirectory
+from googlenet_jax.runs.writers import read_lines
+
+
+def written(path, config, first, *lines):
+    run = RunDirectory(path, config)
+    run.begin(first)
+    for step, values in lines:
+        run.write(step, step / 4, "train", values)
+    run.close()
+    return run
+
+
+def test_every_writer_gets_every_line_and_forgets_what_is_trained_again(tmp_path):
+    config = small_config()
+    written(tmp_path, config, 0, (4, {"loss": 2.0}), (8, {"loss": 1.0, "gradient_norm": float("inf")}))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 12, "cut off by a cra')
+    written(tmp_path, config, 4, (8, {"loss": 1.5}))
+    lines = read_lines(tmp_path)
+    assert [(line["step"], line["epoch"], line["loss"]) for line in lines] == [(4, 1.0, 2.0), (8, 2.0, 1.5)]
+    assert lines[0]["seconds"] <= lines[1]["seconds"]
+    assert "gradient_norm" not in lines[1]
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(4, 2.0), (8, 1.5)]
+
+
+def test_changes_that_past_steps_do_not_depend_on_are_kept_in_a_history(tmp_path):
+    written(tmp_path, small_config(), 0)
+    longer = small_config(num_epochs=3.0, dataset__num_threads=1)
+    run = RunDirectory(tmp_path, longer)
+    assert run.changes == {"num_epochs": (2.0, 3.0), "dataset.num_threads": (None, 1)}
+    assert read_json(tmp_path / "config.json").num_epochs == 2  # until it really goes on
+    run.begin(4)
+    run.close()
+    assert read_json(tmp_path / "config.json").num_epochs == 3
+    (entry,) = [json.loads(line) for line in (tmp_path / "config_history.jsonl").read_text().splitlines()]
+    assert entry["step"] == 4
+    assert entry["changes"]["num_epochs"] == [2.0, 3.0]
+    assert "config.num_epochs is 3.0 from step 4 on, it was 2.0" in (tmp_path / "train.log").read_text()
+    with pytest.raises(UserError, match=r"num_epochs: 3.0 -> 2.0, which may only grow"):
+        RunDirectory(tmp_path, small_config())
+    with pytest.raises(UserError, match=r"\(seed: 0 -> 1\)"):
+        RunDirectory(tmp_path, small_config(num_epochs=4.0, seed=1))
+
+
+def test_two_do_not_train_in_one_directory(tmp_path):
+    run = RunDirectory(tmp_path, small_config())
+    with pytest.raises(UserError, match="another process is training here"):
+        RunDirectory(tmp_path, small_config())
+    run.close()
