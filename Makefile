@@ -1,16 +1,21 @@
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: train test clean
+.PHONY: train test lint fast clean
 
 train: .venv/installed  ## Train on the embedded default: real digits, on this machine
 	.venv/bin/python launch.py
 
-test: .venv/installed-test  ## Linter, formatter check, type check, tests
+test: lint  ## Linter, formatter check, type check, all tests
+	.venv/bin/python -m pytest
+
+lint: .venv/installed-test  ## Linter, formatter check, type check
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/python -m pytest
+
+fast: .venv/installed-test  ## The tests of a minute: all that train no network
+	.venv/bin/python -m pytest -m "not slow"
 
 clean:  ## Remove the environment
 	rm -rf .venv

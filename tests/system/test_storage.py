@@ -24,7 +24,10 @@ def contents(directory):
 def test_local_paths_stay_as_they_are(run_command, tmp_path):
     with mirror.local_run(tmp_path) as path:
         assert path == tmp_path
-    code = "import sys; from googlenet_jax.cli import launch; launch.storage.local_file('x'); sys.exit(bool({'fsspec', 'jax'} & {*sys.modules}))"
+    code = (
+        "import sys; from googlenet_jax.cli import launch; launch.storage.local_file('x'); "
+        "sys.exit(bool({'fsspec', 'jax'} & {*sys.modules}))"
+    )
     assert run_command("-c", code).returncode == 0
     assert not any(map(storage.is_url, ("runs/x", "/runs/x", "folder:runs", "C:/runs")))
     assert all(map(storage.is_url, ("s3://b/x", "gs://b", "memory://b/x", "file:///b")))
