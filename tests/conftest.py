@@ -58,6 +58,13 @@ def small_config(**changes: object) -> ml_collections.ConfigDict:
     return config
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a trained network is slow."""
+    for item in items:
+        if "finished_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
     """A folder dataset: 2 classes, 6 training and 3 validation images each, of unequal size, in two formats."""

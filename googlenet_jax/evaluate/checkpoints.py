@@ -29,8 +29,8 @@ def evaluate_checkpoints(
     Args:
       paths: each as for `net.load`; their softmaxes are averaged.
       dataset: a `dataset.name` with the same classes; None: the one that the first was trained on.
-      crops: 1, 10 or 144, see `data.crops.windows`.
-      resize: "short" or "square", see `Preprocess.resize`; None: as each network has it.
+      crops: a key of `TEST_CROPS`, see `evaluate.views`.
+      resize: a key of `RESIZES`; None: as each network has it.
       advance: told how many images went to the devices, and of how many.
 
     Returns:

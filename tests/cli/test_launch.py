@@ -120,6 +120,7 @@ def test_killed_runs_end_with_the_same_bytes(finished_run, tmp_path, moment):
     assert steps == sorted(steps)
 
 
+@pytest.mark.slow
 def test_a_signal_saves_and_leaves(tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, *map(str, small(run, num_epochs=500.0))]
@@ -160,6 +161,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished_run, run_com
     assert final_bytes(run) == final_bytes(finished_run)
 
 
+@pytest.mark.slow
 def test_training_that_stays_non_finite_stops_with_its_last_good_parameters(run_command, tmp_path):
     run = tmp_path / "run"
     result = run_command(

@@ -50,6 +50,7 @@ def test_inference(system, mode):
         assert_close(got, peers.outputs()[f"{system}/{mode}/{name}"], name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", ["torchvision", "mindcv", "mindspore", "paddleclas"])
 def test_training_mode(system):
     """Losses, gradients' norms, and the running statistics with their unbiased variance; without dropout."""

@@ -11,6 +11,8 @@ from conftest import small_config
 
 from googlenet_jax.train.setup import build_training
 
+pytestmark = pytest.mark.slow
+
 CHANGES = {
     "batchnorm": {
         "model__aux_heads": True,

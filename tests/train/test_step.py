@@ -11,6 +11,8 @@ from googlenet_jax.train.loss import total_loss
 from googlenet_jax.train.setup import build_training
 from googlenet_jax.train.state import Measured
 
+pytestmark = pytest.mark.slow
+
 
 def run_steps(config, images, labels, steps=1):
     """State and metrics after some steps on one batch."""
