@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from conftest import small_config
-from data.test_images import encoded, scene
+from data.test_pictures import encoded, scene
 from data.test_sources import cifar, cifar_files, write_archive
 from scipy.io import savemat
 
