@@ -258,7 +258,7 @@ def test_imagenet_archives_that_are_not_whole(tmp_path):
 
 def test_the_command(image_folder, tmp_path, capsys):
     def run(*arguments):
-        flags = cli._parser().parse_args(["prepare", *map(str, arguments)])
+        flags = cli.make_parser().parse_args(["prepare", *map(str, arguments)])
         return run_command(lambda: flags.run(flags)), capsys.readouterr()
 
     out = tmp_path / "out"
