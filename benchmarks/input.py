@@ -131,7 +131,7 @@ def cached_ours(images: np.ndarray, labels: np.ndarray, batch: int) -> Callable[
     config = config_of(Job("", len(images), 2, batch, images.shape[1]), settings)
     source = ArraySource(images, labels, [str(label) for label in range(10)])
     training = build_training(config, len(images), 10)
-    fed = feed(source, training, config, BadImageLog("error"), 0, lambda done, total: None)
+    fed = feed(source, training, BadImageLog("error"), 0, lambda done, total: None)
 
     def make(step: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         place = lax.axis_index(AXIS) * len(labels) + jnp.arange(len(labels))

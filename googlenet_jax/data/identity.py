@@ -1,6 +1,7 @@
 """Whether two sources hold the same images: what a run needs to go on to the bit."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,20 @@ from googlenet_jax.errors import UserError, shown
 _SAMPLE = 16  # images that are compared pixel by pixel
 
 
-def identity(source: Source) -> dict[str, Any]:
+def identity(source: Source, labels: Sequence[str]) -> dict[str, Any]:
     """What a checkpoint keeps of the images that it was trained on.
 
     Args:
       source: the training images.
+      labels: names of the classes, and of what outputs the network has beyond them.
 
     Returns:
-      JSON values: {"labels": class names, "training images": how many, "sample": digests of the pixels and labels of
+      JSON values: {"labels", "training images": how many, "sample": digests of the pixels and labels of
       some of them, spread over all; "" for one that cannot be read}.
     """
     places = np.linspace(0, len(source) - 1, min(_SAMPLE, len(source))).astype(int).tolist()
     return {
-        "labels": list(source.labels),
+        "labels": list(labels),
         "training images": len(source),
         "sample": [_digest(source, place) for place in places],
     }

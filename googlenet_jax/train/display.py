@@ -2,15 +2,14 @@
 
 import logging
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import jax
-import ml_collections
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from googlenet_jax.system.console import console
+from googlenet_jax.train.setup import Training
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,9 @@ class TrainingDisplay:
     def __exit__(self, *error: object) -> None:
         self.progress.stop()
 
-    def started(self, config: ml_collections.ConfigDict, devices: Sequence[jax.Device], step: int, images: int) -> None:
+    def started(self, training: Training, step: int, images: int) -> None:
         """The training is about to begin after this step, on so many images."""
+        config, devices = training.config, training.devices
         log.info(
             "%s, %d images at %d px, batch %d on %d %s device%s, %g epochs = %d steps, run directory %s",
             config.model.variant,

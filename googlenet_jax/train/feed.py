@@ -26,7 +26,6 @@ _AHEAD = 2  # batches on the devices while a step runs
 def feed(
     source: Source,
     training: Training,
-    config: ml_collections.ConfigDict,
     bad_images: BadImageLog,
     first: int,
     advance: Callable[[int, int], object],
@@ -35,8 +34,7 @@ def feed(
 
     Args:
       source: the training images.
-      training: whose devices and crop are used.
-      config: the whole configuration.
+      training: whose configuration, devices and crop are used.
       bad_images: told of what cannot be read.
       first: number of the batch to begin with.
       advance: told the progress of decoding images for a cache.
@@ -45,27 +43,27 @@ def feed(
       An iterator over images (devices, n, size, size, 3) uint8 and labels (devices, n) int32, on this process's
       devices.
     """
+    config = training.config
     if config.dataset.cache != "none":
         source = cached(source, config, bad_images, advance)
         if config.dataset.cache == "device":
-            return _from_devices(source, training, config, first)
-    return _from_host(source, training, config, bad_images, first)
+            return _from_devices(source, training, first)
+    return _from_host(source, training, bad_images, first)
 
 
 def _from_host(
-    source: Source, training: Training, config: ml_collections.ConfigDict, bad_images: BadImageLog, first: int
+    source: Source, training: Training, bad_images: BadImageLog, first: int
 ) -> Generator[tuple[Any, Any], None, None]:
     process = Process(jax.process_index(), jax.process_count())
-    loaded = train_batches(source, config, training.preprocess.crop, bad_images, first, process)
+    loaded = train_batches(source, training.config, training.preprocess.crop, bad_images, first, process)
     with contextlib.closing(loaded) as batches:
         split = (split_batch((batch.images, batch.labels), training.devices) for batch in batches)
         yield from jax_utils.prefetch_to_device(split, _AHEAD, _local(training), AXIS)
 
 
-def _from_devices(
-    source: ArraySource, training: Training, config: ml_collections.ConfigDict, first: int
-) -> Generator[tuple[Any, Any], None, None]:
+def _from_devices(source: ArraySource, training: Training, first: int) -> Generator[tuple[Any, Any], None, None]:
     """The whole set lies on every device; nothing goes there but each epoch's order and where a batch begins in it."""
+    config = training.config
     (images, labels), count = _placed(source, training), len(source)
     del source  # the host needs its copy no longer
     take = parallel(_make_take(config), training.devices, replicated=4, split=1, split_result=True)

@@ -46,20 +46,21 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
         config = with_input(config, path)
         train_images, val_images = open_source(config)
         training = build_training(config, len(train_images), len(train_images.labels))
+        images = identity(train_images, output_names(config, train_images.labels))
         bad_images = BadImageLog(config.dataset.bad_images)
-        validation = Validation(val_images, training, config, bad_images)
-        images = identity(train_images)
+        validation = Validation(val_images, training, bad_images)
         display = TrainingDisplay(str(workdir), training.calendar.total, len(val_images))
         with contextlib.closing(RunDirectory(path, config, jax.process_index() == 0)) as run:
             with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
-                state = start(saved, run, training, images, config)
-                run.begin(int(state.step))
-                tell_new_end(run, training, config, int(state.step))
-                display.started(config, training.devices, int(state.step), len(train_images))
-                save = _Saving(saved, training, config, images)
-                batches = feed(train_images, training, config, bad_images, int(state.step), display.cached)
+                state = start(saved, run, training, images)
+                first = int(state.step)
+                run.begin(first)
+                tell_new_end(run, training, first)
+                display.started(training, first, len(train_images))
+                save = _Saving(saved, training, images)
+                batches = feed(train_images, training, bad_images, first, display.cached)
                 with display, contextlib.closing(batches):
-                    step = _loop(state, batches, training, validation, run, save, stop, display, config)
+                    step = _loop(state, batches, training, validation, run, save, stop, display)
             val = [line for line in run.lines() if line["split"] == "val"]
         display.finished(step, stop.received, val, len(bad_images.skipped))
     return {"step": step, "finished": step == training.calendar.total, "val": val[-1] if val else None}
@@ -74,11 +75,10 @@ def _loop(
     save: "_Saving",
     stop: StopSignals,
     display: TrainingDisplay,
-    config: ml_collections.ConfigDict,
 ) -> int:
     """Trains to the end, or until it is told to stop; returns the steps done."""
-    calendar, step = training.calendar, int(state.step)
-    meter, measured = Meter(training, config.batch_size, step), training.place(Measured.empty())
+    config, calendar, step = training.config, training.calendar, int(state.step)
+    meter, measured = Meter(training, step), training.place(Measured.empty())
     while step < calendar.total:
         state, measured = training.step(state, measured, *next(batches))
         step += 1
@@ -110,14 +110,11 @@ def _loop(
 class _Saving:
     """Saves a state with all that it takes to use it."""
 
-    def __init__(
-        self, saved: Checkpoints, training: Training, config: ml_collections.ConfigDict, images: dict[str, Any]
-    ):
-        self._saved, self._calendar = saved, training.calendar
+    def __init__(self, saved: Checkpoints, training: Training, images: dict[str, Any]):
+        self._saved, self._calendar, config = saved, training.calendar, training.config
         every = config.checkpoint.every_epochs
         self._every_epochs = config.eval.every_epochs if every is None else every
-        labels = output_names(config, images["labels"])
-        self._meta = images | {"labels": labels, "config": to_json(config), "preprocess": training.preprocess.to_dict()}
+        self._meta = images | {"config": to_json(config), "preprocess": training.preprocess.to_dict()}
 
     def due(self, step: int) -> bool:
         return self._calendar.due(step, self._every_epochs)

@@ -14,12 +14,11 @@ class Meter:
 
     Args:
       training: that is measured.
-      batch_size: images a step.
       step: that it begins after.
     """
 
-    def __init__(self, training: Training, batch_size: int, step: int):
-        self._training, self._batch_size = training, batch_size
+    def __init__(self, training: Training, step: int):
+        self._training = training
         self.restart(step)
 
     def restart(self, step: int) -> None:
@@ -40,7 +39,7 @@ class Meter:
           "skipped_steps" and, if the last were, "skipped_in_a_row".
         """
         values = {name: float(value) for name, value in measured.metrics.compute().items()}
-        speed = (step - self._step) * self._batch_size / (time.monotonic() - self._since)
+        speed = (step - self._step) * self._training.config.batch_size / (time.monotonic() - self._since)
         squares = [np.square(leaf, dtype=np.float64).sum() for leaf in jax.tree.leaves(state.variables["params"])]
         values |= {
             "gradient_norm": float(measured.norm) / max(int(measured.steps), 1),

@@ -24,6 +24,7 @@ class Training:
     """What a training is made of.
 
     Attributes:
+      config: the whole configuration that it is made from.
       model: the network as it is trained.
       preprocess: what is done to images before it.
       schedule: learning rate by step.
@@ -32,9 +33,9 @@ class Training:
       step: the train step on all devices: (state, measured, images, labels) -> (state, measured), the first two
         replicated and overwritten, images (devices, n, h, w, 3) uint8 and labels (devices, n) int32.
       init: the state at step 0, from the key that its parameters are drawn with.
-      seed: of that key.
     """
 
+    config: ml_collections.ConfigDict
     model: GoogLeNet
     preprocess: Preprocess
     schedule: optax.Schedule
@@ -42,17 +43,16 @@ class Training:
     calendar: Calendar
     step: Callable[..., tuple[TrainState, Measured]]
     init: Callable[[jax.Array], TrainState]
-    seed: int
 
     def create(self) -> TrainState:
         """The state at step 0, on the default device."""
         # It runs once: what takes time is to compile it, so it is compiled with the least effort.
         init = jax.jit(self.init, compiler_options={"xla_backend_optimization_level": 0})
-        return init(jax.random.key(self.seed))
+        return init(jax.random.key(self.config.seed))
 
     def abstract(self) -> TrainState:
         """Shapes and types of the state."""
-        return jax.eval_shape(self.init, jax.random.key(self.seed))
+        return jax.eval_shape(self.init, jax.random.key(self.config.seed))
 
     def place(self, tree: Any) -> Any:
         """Puts a tree on every device."""
@@ -90,6 +90,7 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
     schedule = make_schedule(config.schedule, rate, calendar.steps_per_epoch, config.num_epochs)
     step = make_train_step(model, optimizer, schedule, preprocess, config)
     return Training(
+        config=config,
         model=model,
         preprocess=preprocess,
         schedule=schedule,
@@ -97,5 +98,4 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
         calendar=calendar,
         step=parallel(step, devices, replicated=2, split=2, donate=2),
         init=lambda key: create_state(key, model, optimizer, config),
-        seed=config.seed,
     )

@@ -43,13 +43,7 @@ def with_input(config: ml_collections.ConfigDict, run: Path) -> ml_collections.C
     return config
 
 
-def start(
-    saved: Checkpoints,
-    run: RunDirectory,
-    training: Training,
-    images: dict[str, Any],
-    config: ml_collections.ConfigDict,
-) -> TrainState:
+def start(saved: Checkpoints, run: RunDirectory, training: Training, images: dict[str, Any]) -> TrainState:
     """The state to train on from, on every device.
 
     Args:
@@ -57,7 +51,6 @@ def start(
       run: its directory.
       training: that goes on.
       images: from `identity`, of the training images.
-      config: the whole configuration.
 
     Returns:
       The state.
@@ -65,7 +58,7 @@ def start(
     Raises:
       UserError: if no checkpoint can be read, the images are others, or `init_from` does not fit.
     """
-    fresh = training.abstract()
+    fresh, config = training.abstract(), training.config
     moved = "dataset.name" in run.changes
     restored = saved.restore(items(fresh), lambda meta: check_same(meta, images, moved, str(run.path)))
     if restored is None:
@@ -76,12 +69,14 @@ def start(
     return training.place(TrainState(variables=found["variables"], ema=found["ema"], **found["training"]))
 
 
-def tell_new_end(run: RunDirectory, training: Training, config: ml_collections.ConfigDict, step: int) -> None:
+def tell_new_end(run: RunDirectory, training: Training, step: int) -> None:
     """Logs what a longer training means for the learning rate from this step on, where it means anything."""
     if "num_epochs" not in run.changes:
         return
-    rate, calendar = config.optimizer.learning_rate, training.calendar
-    before = make_schedule(config.schedule, rate, calendar.steps_per_epoch, run.changes["num_epochs"][0])
+    config, calendar = training.config, training.calendar
+    before = make_schedule(
+        config.schedule, config.optimizer.learning_rate, calendar.steps_per_epoch, run.changes["num_epochs"][0]
+    )
     old, new = float(before(step)), float(training.schedule(step))
     if old != new:
         log.info(

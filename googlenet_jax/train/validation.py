@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import ml_collections
 
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import Process, eval_batches
@@ -18,13 +17,12 @@ class Validation:
 
     Args:
       source: the images.
-      training: whose network, preprocessing and devices are used.
-      config: the whole configuration.
+      training: whose configuration, network, preprocessing and devices are used.
       bad_images: told of what cannot be read.
     """
 
-    def __init__(self, source: Source, training: Training, config: ml_collections.ConfigDict, bad_images: BadImageLog):
-        self._source, self._config, self._bad_images = source, config, bad_images
+    def __init__(self, source: Source, training: Training, bad_images: BadImageLog):
+        self._source, self._config, self._bad_images = source, training.config, bad_images
         self._evaluator = Evaluator([Member(training.model, training.preprocess)], training.devices)
         self._cut = windows_of([training.preprocess])
 

@@ -12,7 +12,8 @@ from googlenet_jax.prepare.folder import prepare_folder
 
 
 def of(name):
-    return identity(open_source(small_config(dataset__name=name))[0])
+    source = open_source(small_config(dataset__name=name))[0]
+    return identity(source, source.labels)
 
 
 def test_the_same_images_elsewhere_and_in_records(image_folder, tmp_path):

@@ -18,7 +18,7 @@ from googlenet_jax.train.setup import build_training
 def batches(config, count, first=0):
     source = open_source(config)[0]
     training = build_training(config, len(source), len(source.labels))
-    fed = feed(source, training, config, BadImageLog("mend"), first, lambda done, total: None)
+    fed = feed(source, training, BadImageLog("mend"), first, lambda done, total: None)
     found = [jax.tree.map(np.asarray, batch) for batch in itertools.islice(fed, count)]
     fed.close()
     return [jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch) for batch in found]
