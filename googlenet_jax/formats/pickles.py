@@ -96,9 +96,8 @@ class _Machine:
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(name == "NEWTRUE")
             case "INT" | "BININT" | "BININT1" | "BININT2" | "LONG" | "LONG1" | "LONG4":
-                if abs(argument) >= 1 << 80:  # torch's magic number has 77 bits
-                    raise ValueError("an integer of more than 80 bits")
-                stack.append(argument)
+                # torch's magic number has 77 bits; the states of random generators have more, and are of no use here.
+                stack.append(argument if abs(argument) < 1 << 80 else Opaque("int"))
             case "FLOAT" | "BINFLOAT":
                 stack.append(argument)
             case "STRING" | "BINSTRING" | "SHORT_BINSTRING":
