@@ -127,7 +127,7 @@ def _import(flags: argparse.Namespace) -> None:
 def _place(chosen: Any) -> str:
     """Where the weights lay in the file, and what else could have been taken."""
     place = f"key {shown(chosen.name)!r}" if chosen.name else "the file's top level"
-    others = ", ".join(repr(shown(name)) if name else "the top level" for name in chosen.others[:5])
+    others = ", ".join(repr(shown(name)) + ("" if name else " (the top level)") for name in chosen.others[:5])
     return f"{place} (also there: {others}; --key decides)" if others else place
 
 

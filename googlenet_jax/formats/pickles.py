@@ -56,7 +56,9 @@ def decode_whole(stream: BinaryIO, limit: int) -> Decoded:
     """As `decode`, with what else there is to know of the pickle."""
     machine = _Machine(stream, limit)
     try:
-        return Decoded(machine.run(), machine.storages, machine.unread)
+        content = machine.run()
+        unread = machine.unread or (content.name if isinstance(content, Opaque) else "")
+        return Decoded(content, machine.storages, unread)
     except (IndexError, TypeError, AttributeError, KeyError, UnicodeError, OverflowError) as error:
         raise ValueError(f"a pickle that makes no sense ({error})") from None
 

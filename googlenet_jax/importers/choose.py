@@ -1,6 +1,7 @@
 """Which of a file's dictionaries of tensors are the network's weights, and whose names they have."""
 
 import collections
+import itertools
 import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from googlenet_jax.importers.names import Naming, entries, known_namings
 _AVERAGES = {"ema", "avg", "average", "averaged", "swa", "shadow", "teacher", "target"}
 _OPTIMIZERS = ("optim", "moment", "accum", "veloc", "exp_avg", "grad", "mean_square")
 _LISTED = 8
+_MAX_WRAPPERS = 16  # parts of a prefix
 
 
 class Weights(NamedTuple):
@@ -35,7 +37,7 @@ class Weights(NamedTuple):
     @property
     def key(self) -> str:
         """What `--key` may call them."""
-        return ".".join(part for part in (self.group, self.prefix.rstrip(".")) if part)
+        return _joined(self.group, self.prefix)
 
 
 class Chosen(NamedTuple):
@@ -53,7 +55,11 @@ class Chosen(NamedTuple):
 
 
 def choose(
-    groups: Mapping[str, Collection[str]], kind: str = "", system: str | None = None, key: str | None = None
+    groups: Mapping[str, Collection[str]],
+    kind: str = "",
+    system: str | None = None,
+    key: str | None = None,
+    unread: str = "",
 ) -> Chosen:
     """Finds the weights in a file: those that a naming fits best, rather than averages of them.
 
@@ -62,6 +68,7 @@ def choose(
       kind: of file, in the words of `recognise.KINDS`.
       system: looks among this system's namings only.
       key: looks in this dictionary only, or among tensors with this prefix.
+      unread: something else in the file, in which the weights may be, for the message.
 
     Returns:
       A `Chosen`.
@@ -69,32 +76,25 @@ def choose(
     Raises:
       UserError: if there is no such key, or the tensors are nobody's.
     """
-    namings = [naming for naming in known_namings(system) if system or not naming.files or kind in naming.files]
-    found = [weights for group in groups for weights in _sets(group, groups[group], namings)]
-    found.sort(key=lambda w: (-w.share, w.surrogate, w.group.count("."), not w.naming.files))  # stable: in file order
+    found = _sets(groups, [n for n in known_namings(system) if system or not n.files or kind in n.files])
     among = found
     if key is not None:
-        near = [group for group in groups if group == key] or [g for g in groups if g.startswith(f"{key}.")]
-        among = [weights for weights in found if weights.group in near] or [w for w in found if w.key == key]
-        if not near and not among:
-            names = list(dict.fromkeys([w.group for w in found if w.group] + [group for group in groups if group]))
-            more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            there = f"there are {', '.join(map(shown, names[:_LISTED]))}{more}" if names else "the file has no keys"
-            raise UserError(f"--key {shown(key)}: there is no such key; {there}")
-        groups = {group: groups[group] for group in near} or groups
+        below = _below(key, groups)
+        among = [weights for weights in found if weights.group in below or (not below and weights.key == key)]
+        if not below and not among:
+            raise UserError(f"--key {shown(key)}: there is no such key; {_keys(found, groups)}")
+        groups = below or groups
     if not among:
         names = max((list(group) for group in groups.values()), key=len)
         whose = f"{system}'s GoogLeNet" if system else "any GoogLeNet that is known here"
-        raise UserError(f"its {len(names)} tensors ({', '.join(map(shown, names[:3]))}, ...) are not those of {whose}")
+        also = f", and {shown(unread)}, which it asks for, is refused: only arrays and plain values are read"
+        some = ", ".join(map(shown, names[:3]))
+        raise UserError(f"its {len(names)} tensors ({some}, ...) are not those of {whose}{also if unread else ''}")
     best = among[0]
-    places = {(w.group, w.prefix) for w in found if w.surrogate < 2} | {(best.group, best.prefix)}
-    several = {group for group, count in collections.Counter(group for group, _ in places).items() if count > 1}
-
-    def name(weights: Weights) -> str:
-        return weights.key if weights.group in several else weights.group
-
-    others = [name(w) for w in found if (w.group, w.prefix) in places - {(best.group, best.prefix)}]
-    return Chosen(best, name(best), list(dict.fromkeys(others)))
+    places = dict.fromkeys((w.group, w.prefix) for w in [best, *found] if w is best or w.surrogate < 2)
+    crowded = collections.Counter(group for group, _ in places)
+    names = [_joined(group, prefix) if crowded[group] > 1 else group for group, prefix in places]
+    return Chosen(best, names[0], names[1:])
 
 
 def take(tensors: Mapping[str, np.ndarray], weights: Weights) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -117,22 +117,48 @@ def take(tensors: Mapping[str, np.ndarray], weights: Weights) -> tuple[dict[str,
     return taken | {name: array for name, array in rest.items() if name not in other}, other
 
 
-def _sets(group: str, names: Collection[str], namings: list[Naming]) -> list[Weights]:
-    """The sets of weights in one dictionary: each prefix with which half of a naming's names are there, or more."""
+def _sets(groups: Mapping[str, Collection[str]], namings: list[Naming]) -> list[Weights]:
+    """The sets of weights, best first: each prefix with which half of a naming's names are there, or more."""
     wanted = [{entry.name for entry in entries(naming, aux=False)} for naming in namings]
     known = set().union(*wanted)
-    there: dict[str, set[str]] = {}
-    for name in names:
-        starts = [0, *(match.end() for match in re.finditer(r"\.", name))]
-        for start in starts:
-            if name[start:] in known:
-                there.setdefault(name[:start], set()).add(name[start:])
     found = []
-    for prefix, suffixes in there.items():
-        parts = re.split(r"[._/]", f"{group}.{prefix}".lower())
-        surrogate = 1 if _AVERAGES & set(parts) else 0
-        surrogate = 2 if any(part.startswith(_OPTIMIZERS) for part in parts) else surrogate
-        shares = [len(suffixes & own) / len(own) for own in wanted]
-        fitting = zip(namings, shares, strict=True)
-        found += [Weights(group, prefix, naming, share, surrogate) for naming, share in fitting if share >= 0.5]
-    return found
+    for group, names in groups.items():
+        there: dict[str, set[str]] = {}
+        for name in names:
+            ends = (match.end() for match in re.finditer(r"\.", name))
+            for start in (0, *itertools.islice(ends, _MAX_WRAPPERS)):
+                if name[start:] in known:
+                    there.setdefault(name[:start], set()).add(name[start:])
+        for prefix, suffixes in there.items():
+            shares = [len(suffixes & own) / len(own) for own in wanted]
+            surrogate = _surrogate(f"{group}.{prefix}")
+            fitting = zip(namings, shares, strict=True)
+            found += [Weights(group, prefix, naming, share, surrogate) for naming, share in fitting if share >= 0.5]
+    # Where two fit alike, the first in the file; and of two systems with the same names, that of this kind of file.
+    return sorted(found, key=lambda w: (-w.share, w.surrogate, w.group.count("."), not w.naming.files))
+
+
+def _surrogate(place: str) -> int:
+    """As `Weights.surrogate`, told by the words in a key."""
+    words = re.split(r"[._/]", place.lower())
+    if any(word.startswith(_OPTIMIZERS) for word in words):
+        return 2
+    return 1 if _AVERAGES & set(words) else 0
+
+
+def _below(key: str, groups: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
+    """The group of that key, or else those within it."""
+    if key in groups:
+        return {key: groups[key]}
+    return {group: names for group, names in groups.items() if group.startswith(f"{key}.")}
+
+
+def _keys(found: list[Weights], groups: Mapping[str, Collection[str]]) -> str:
+    """The keys there are, those of weights first."""
+    keys = [key for key in dict.fromkeys([*(weights.group for weights in found), *groups]) if key]
+    more = f", and {len(keys) - _LISTED} more" if len(keys) > _LISTED else ""
+    return f"there are {', '.join(map(shown, keys[:_LISTED]))}{more}" if keys else "the file has none"
+
+
+def _joined(group: str, prefix: str) -> str:
+    return ".".join(part for part in (group, prefix.rstrip(".")) if part)

@@ -83,7 +83,7 @@ def import_checkpoint(
     elif not path.exists():
         raise UserError(f"{where(path)}: there is no such file, and the published networks are {', '.join(PUBLISHED)}")
     with recognise.opened(path) as (kind, found):
-        chosen = choose(found.groups, kind, system, key)
+        chosen = choose(found.groups, kind, system, key, found.unread)
         tensors = found.load(chosen.weights.group)
     naming = chosen.weights.naming
     family = get_variant(variant or naming.variant)

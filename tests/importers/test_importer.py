@@ -157,6 +157,10 @@ REFUSED = {
         "conv1.conv.weight is float32 (64, 1, 7, 7), not float (64, 3, 7, 7)",
     ),
     "other.pdparams": (lambda: pickle.dumps({f"w{i}": np.zeros(2, np.float32) for i in range(9)}), "w0, w1, w2"),
+    "module.pth": (
+        lambda: writers.pth({"model": argparse.Namespace(), "optimizer": {"buffer": np.zeros(3, np.float32)}}),
+        "(buffer, ...) are not those of any GoogLeNet that is known here, and argparse.Namespace, which it asks for",
+    ),
     "whole.pth": (
         lambda: writers.pth({"model": argparse.Namespace()}),
         "asks for argparse.Namespace, which is refused",
