@@ -119,19 +119,13 @@ def suggestion(tensors: Mapping[str, np.ndarray], naming: Naming, missing: list[
     if not set(missing) <= {naming.classifier + naming.weight, naming.classifier + naming.bias}:
         return ""
     names = {entry.name for entry in entries(naming, aux=True)}
-    layers = [name.removesuffix(naming.weight) for name in tensors if name.endswith(naming.weight)]
-    fitting = [
-        layer
-        for layer in layers
-        if layer + naming.weight not in names
-        and not layer.startswith(naming.training)
-        and layer + naming.bias in tensors
-        and _classes(tensors, naming, layer) > 0
-    ]
+    weights = [name for name in tensors.keys() - names if name.endswith(naming.weight) and tensors[name].ndim > 1]
+    surplus = sorted(name.removesuffix(naming.weight) for name in weights if not name.startswith(naming.training))
+    fitting = [layer for layer in surplus if layer + naming.bias in tensors and _classes(tensors, naming, layer)]
     # Caffe's auxiliary classifiers are renamed together with the main one, and have its shape.
-    stem = _first_part(naming.classifier)
-    fitting = [layer for layer in fitting if _first_part(layer) == stem] or fitting
-    if not fitting:
+    stem = [layer for layer in surplus if _first_part(layer) == _first_part(naming.classifier)]
+    fitting = [layer for layer in fitting if layer in stem] or fitting
+    if not fitting or set(stem) - set(fitting):  # a head of several layers is another network
         return ""
     flags = " or ".join(f"--classifier {shown(layer)}" for layer in fitting[:3])
     return f"; the classifier may have another name: {flags} {'fits' if len(fitting) == 1 else 'fit'} by shape"

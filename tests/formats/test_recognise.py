@@ -140,6 +140,11 @@ def zip_of(*members, data=b"", method=zipfile.ZIP_DEFLATED):
     return target.getvalue()
 
 
+def unpacking_npz():
+    """An archive that says it unpacks to more than it does."""
+    return zip_of("a.npy", data=bytes(77)).replace(struct.pack("<L", 77), struct.pack("<L", 600 << 20))
+
+
 def claiming_npz():
     """An array whose header says that it is larger than its bytes."""
     target = io.BytesIO()
@@ -202,7 +207,7 @@ HOSTILE = {
     "beside weights.pth": (lambda: writers.pth({"model": SMALL, "x": Payload()}), "print, which is refused"),
     "instance.pickle": (lambda: b"(dp0\nS'a'\n(S'ls'\nios\nsystem\ns.", "os.system, which is refused"),
     "bomb.pth": (lambda: zip_of("x/data.pkl", data=bytes(64 << 20)), "would take 64 MiB"),
-    "bomb.npz": (lambda: zip_of("a.npy", data=bytes(513 << 20)), "would take 513 MiB"),
+    "bomb.npz": (unpacking_npz, "would take 600 MiB"),
     "claims.npz": (claiming_npz, "has shape (4, 4444) but"),
     "objects.npz": (lambda: writers.npz({"a": np.array([Payload])}), "Python objects"),
     "directory.zip": (long_directory, "too long"),

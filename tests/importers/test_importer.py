@@ -151,6 +151,10 @@ REFUSED = {
         lambda: writers.caffemodel(renamed("classifier", "classifier_birds", CAFFE)),
         "the classifier may have another name: --classifier loss3/classifier_birds fits by shape",
     ),
+    "deep.pth": (
+        lambda: writers.pth({**renamed("fc.", "fc.0.", BACKBONE), "fc.2.weight": np.zeros((3, 10), np.float32)}),
+        "2 tensors are missing: fc.weight, fc.bias",
+    ),
     "head.pth": (lambda: writers.pth(without("aux1.conv.conv.weight", TORCH)), "1 tensor is missing: aux1.conv.conv"),
     "shape.ckpt": (
         lambda: writers.ckpt({**peers.tensors("mindspore"), "conv1.conv.weight": np.zeros((64, 1, 7, 7), np.float32)}),
@@ -175,6 +179,7 @@ def test_bad_networks_are_one_line_and_leave_nothing(name, tmp_path):
     with pytest.raises(UserError) as error:
         import_checkpoint(str(tmp_path / name), tmp_path / "net")
     assert words in str(error.value)
+    assert ("--classifier" in str(error.value)) == (name == "renamed.caffemodel")
     assert name in str(error.value)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
@@ -261,7 +266,7 @@ def test_a_download_is_verified(tmp_path, monkeypatch):
         import_checkpoint("singa", tmp_path / "other")
 
 
-def test_labels(tmp_path):
+def test_labels(tmp_path, monkeypatch):
     assert read_labels("imagenet", 1000)[:2] == ["tench, Tinca tinca", "goldfish, Carassius auratus"]
     assert read_labels(None, 1000)[-1] == "toilet tissue, toilet paper, bathroom tissue"
     (tmp_path / "labels.txt").write_text("{0: 'cat',\n 1: 'dog'}\n")
@@ -269,6 +274,8 @@ def test_labels(tmp_path):
     for encoding in ("utf-8-sig", "utf-16"):
         (tmp_path / "labels.txt").write_text("n00000001 cat\n\nn00000002 dog\n\n", encoding=encoding)
         assert read_labels(str(tmp_path / "labels.txt"), 2) == ["cat", "dog"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_labels("~/labels.txt", 2) == ["cat", "dog"]
     with pytest.raises(UserError, match="2 names for 3 classes"):
         read_labels(str(tmp_path / "labels.txt"), 3)
 
