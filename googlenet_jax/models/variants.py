@@ -5,13 +5,10 @@ collected in `Variant`. `PRESETS` holds the ones that this project knows, `get_v
 """
 
 import dataclasses
-from typing import Any, Literal
-
-import jax
-import jax.numpy as jnp
-from flax.linen.initializers import Initializer, constant, normal, truncated_normal, variance_scaling, zeros
+from typing import Literal
 
 from googlenet_jax.config.choices import FAMILIES, NORMALIZATIONS, STEMS, Normalization, chosen
+from googlenet_jax.models.initializers import ONES, ZEROS, Initializer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,25 +60,24 @@ class Variant:
     bn_momentum: float = 0.9
     bn_unbiased_variance: bool = True
     normalization: Normalization = NORMALIZATIONS["imagenet"]
-    conv_init: Initializer = variance_scaling(2.0, "fan_in", "truncated_normal")
-    conv_bias_init: Initializer = zeros
-    dense_init: Initializer = variance_scaling(1.0, "fan_in", "truncated_normal")
-    dense_bias_init: Initializer = zeros
-    hidden_init: Initializer = variance_scaling(1.0, "fan_in", "truncated_normal")
-    hidden_bias_init: Initializer = zeros
+    conv_init: Initializer = Initializer("truncated", 2.0, fan_in=True)
+    conv_bias_init: Initializer = ZEROS
+    dense_init: Initializer = Initializer("truncated", 1.0, fan_in=True)
+    dense_bias_init: Initializer = ZEROS
+    hidden_init: Initializer = Initializer("truncated", 1.0, fan_in=True)
+    hidden_bias_init: Initializer = ZEROS
+
+    def initializer(self, path: tuple[str, ...]) -> Initializer:
+        """What a variable begins with, by its path, such as ("params", "conv1", "kernel")."""
+        *_, layer, name = path
+        if layer == "bn":
+            return ONES if name in ("scale", "var") else ZEROS
+        kind = {"classifier": "dense", "fc": "hidden"}.get(layer, "conv")
+        return getattr(self, f"{kind}_init" if name == "kernel" else f"{kind}_bias_init")
 
 
-def _uniform(bound: float) -> Initializer:
-    """U(-bound, bound)."""
-
-    def init(key: Any, shape: Any, dtype: Any = jnp.float32, **_: Any) -> jax.Array:
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return init
-
-
-_XAVIER_CAFFE = variance_scaling(1.0, "fan_in", "uniform")
-_UNIFORM_DENSE = variance_scaling(1 / 3, "fan_in", "uniform")  # U(+-1/sqrt(fan_in)), torch's and MindSpore's default
+_XAVIER_CAFFE = Initializer("uniform", 1.0, fan_in=True)
+_UNIFORM_DENSE = Initializer("uniform", 1 / 3, fan_in=True)  # U(+-1/sqrt(fan_in)), torch's and MindSpore's default
 
 PRESETS = {
     # Caffe's bvlc_googlenet, the public reproduction of the paper; fillers from its train_val.prototxt.
@@ -91,10 +87,10 @@ PRESETS = {
         conv_bias=True,
         normalization=NORMALIZATIONS["caffe"],
         conv_init=_XAVIER_CAFFE,
-        conv_bias_init=constant(0.2),
+        conv_bias_init=Initializer("constant", 0.2),
         dense_init=_XAVIER_CAFFE,
         hidden_init=_XAVIER_CAFFE,
-        hidden_bias_init=constant(0.2),
+        hidden_bias_init=Initializer("constant", 0.2),
     ),
     # The paper's topology with a true 5x5, and batch norm (arXiv 1502.03167) in place of LRN and biases.
     "batchnorm": Variant(name="batchnorm", norm="batchnorm", conv_bias=False),
@@ -106,11 +102,11 @@ PRESETS = {
         window_5x5=3,
         aux_pool="adaptive",
         dropout=0.2,
-        conv_init=normal(0.01),  # cut off at 200 deviations
-        dense_init=normal(0.01),
-        dense_bias_init=_uniform(1024**-0.5),
-        hidden_init=normal(0.01),
-        hidden_bias_init=_uniform(2048**-0.5),
+        conv_init=Initializer("normal", 0.01),  # cut off at 200 deviations
+        dense_init=Initializer("normal", 0.01),
+        dense_bias_init=Initializer("uniform", 1024**-0.5),
+        hidden_init=Initializer("normal", 0.01),
+        hidden_bias_init=Initializer("uniform", 2048**-0.5),
     ),
     "mindcv": Variant(
         name="mindcv",
@@ -120,7 +116,7 @@ PRESETS = {
         pool4_window=2,
         conv1_padding="same",
         dropout=0.2,
-        conv_init=variance_scaling(2.0, "fan_in", "normal"),
+        conv_init=Initializer("normal", 2.0, fan_in=True),
         dense_init=_UNIFORM_DENSE,
         hidden_init=_UNIFORM_DENSE,
     ),
@@ -134,9 +130,9 @@ PRESETS = {
         conv1_padding="same",
         aux_heads=False,
         dropout=0.0,
-        conv_init=truncated_normal(0.02),
-        dense_init=truncated_normal(0.02),
-        dense_bias_init=truncated_normal(0.02),
+        conv_init=Initializer("truncated", 0.02),
+        dense_init=Initializer("truncated", 0.02),
+        dense_bias_init=Initializer("truncated", 0.02),
     ),
     "paddleclas": Variant(
         name="paddleclas",
@@ -146,9 +142,9 @@ PRESETS = {
         pool_rounding="floor",
         aux_relu=(False, True, False),
         dropout_scales="inference",
-        conv_init=variance_scaling(2.0, "fan_in", "normal"),
+        conv_init=Initializer("normal", 2.0, fan_in=True),
         dense_init=_XAVIER_CAFFE,
-        hidden_init=_uniform((3 / 2048) ** 0.5),  # though its fan-in is 1152
+        hidden_init=Initializer("uniform", (3 / 2048) ** 0.5),  # though its fan-in is 1152
     ),
 }
 

@@ -15,7 +15,7 @@ from googlenet_jax.system.parallel import AXIS, parallel, replicate, select_devi
 from googlenet_jax.train.calendar import Calendar, make_calendar
 from googlenet_jax.train.optimizer import make_optimizer
 from googlenet_jax.train.schedule import make_schedule
-from googlenet_jax.train.state import Measured, TrainState, create_state
+from googlenet_jax.train.state import Measured, TrainState, abstract_variables, create_state, draw_variables
 from googlenet_jax.train.step import make_train_step
 
 
@@ -32,7 +32,7 @@ class Training:
       devices: it runs on.
       step: the train step on all devices: (state, measured, images, labels) -> (state, measured), the first two
         replicated and overwritten, images (devices, n, h, w, 3) uint8 and labels (devices, n) int32.
-      init: the state at step 0, from the key that its parameters are drawn with.
+      init: the state at step 0, from variables.
     """
 
     config: ml_collections.ConfigDict
@@ -42,17 +42,17 @@ class Training:
     devices: list[jax.Device]
     calendar: Calendar
     step: Callable[..., tuple[TrainState, Measured]]
-    init: Callable[[jax.Array], TrainState]
+    init: Callable[[Any], TrainState]
 
     def create(self) -> TrainState:
         """The state at step 0, on the default device."""
         # It runs once: what takes time is to compile it, so it is compiled with the least effort.
         init = jax.jit(self.init, compiler_options={"xla_backend_optimization_level": 0})
-        return init(jax.random.key(self.config.seed))
+        return init(draw_variables(self.model, self.config))
 
     def abstract(self) -> TrainState:
         """Shapes and types of the state."""
-        return jax.eval_shape(self.init, jax.random.key(self.config.seed))
+        return jax.eval_shape(self.init, abstract_variables(self.model, self.config))
 
     def place(self, tree: Any) -> Any:
         """Puts a tree on every device."""
@@ -97,5 +97,5 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
         devices=devices,
         calendar=calendar,
         step=parallel(step, devices, replicated=2, split=2, donate=2),
-        init=lambda key: create_state(key, model, optimizer, config),
+        init=lambda variables: create_state(variables, optimizer, config),
     )

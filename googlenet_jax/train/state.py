@@ -6,6 +6,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import optax
 
 from googlenet_jax.evaluate.metrics import Metrics
@@ -59,22 +60,48 @@ class Measured(flax.struct.PyTreeNode):
         return Measured(self.metrics.merge(metrics), self.norm + norm, self.steps + counts.astype(self.steps.dtype))
 
 
+def abstract_variables(model: GoogLeNet, config: ml_collections.ConfigDict) -> Any:
+    """Shapes and types of the network's variables."""
+    size = config.dataset.network_size or config.dataset.image_size
+    return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, size, size, 3)))
+
+
+def draw_variables(model: GoogLeNet, config: ml_collections.ConfigDict) -> Any:
+    """The network's variables at step 0.
+
+    They are drawn by numpy: a program that draws each of them takes longer to compile than they take to be drawn, and
+    numpy's streams are the same on every machine.
+
+    Args:
+      model: the network.
+      config: the whole configuration; its seed alone decides.
+
+    Returns:
+      A tree of float32 numpy arrays.
+    """
+
+    def draw(path: Any, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        names = tuple(key.key for key in path)
+        # A stream of its own for each, so that one layer more or less leaves what the others begin with as it is.
+        random = np.random.default_rng((config.seed, *"/".join(names).encode()))
+        return model.variant.initializer(names).draw(random, leaf.shape)
+
+    return jax.tree_util.tree_map_with_path(draw, abstract_variables(model, config))
+
+
 def create_state(
-    key: jax.Array, model: GoogLeNet, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
+    variables: Any, optimizer: optax.GradientTransformation, config: ml_collections.ConfigDict
 ) -> TrainState:
     """The state at step 0.
 
     Args:
-      key: that the parameters are drawn with.
-      model: the network.
+      variables: of the network.
       optimizer: from `make_optimizer`.
       config: the whole configuration.
 
     Returns:
       A `TrainState` on the default device.
     """
-    size = config.dataset.network_size or config.dataset.image_size
-    variables = model.init(key, jnp.zeros((1, size, size, 3)))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,
