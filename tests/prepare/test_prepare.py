@@ -18,10 +18,11 @@ from scipy.io import savemat
 from googlenet_jax.cli import main as cli
 from googlenet_jax.data.crops.resize import resize
 from googlenet_jax.data.pictures.picture import BadImageError, Jpeg, open_picture
+from googlenet_jax.data.sources.devkit import read_devkit
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError, run_command
 from googlenet_jax.prepare.folder import prepare_folder
-from googlenet_jax.prepare.imagenet import prepare_imagenet, read_devkit
+from googlenet_jax.prepare.imagenet import prepare_imagenet
 from googlenet_jax.prepare.pack import Item, pack
 from googlenet_jax.prepare.tfds import prepare_tfds
 from googlenet_jax.prepare.transcode import transcode
@@ -199,7 +200,7 @@ def write_imagenet(directory, per_class=4, missing=0):
 
 def test_imagenet_from_its_archives(tmp_path):
     archives, images = write_imagenet(tmp_path)
-    kit = read_devkit(archives[2])
+    kit = read_devkit(archives[2].open("rb"), "devkit")
     assert (kit.wnids, kit.labels) == (list(WNIDS), ["tench", "goldfish", "English springer"])
     assert kit.val_classes == [2, 0, 1, 2, 0, 1, 1]
     prepare_imagenet(*archives, tmp_path / "out", False, quiet)
