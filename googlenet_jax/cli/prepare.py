@@ -120,8 +120,9 @@ def _pack(flags: argparse.Namespace) -> None:
         TimeRemainingColumn,
     )
 
-    from googlenet_jax.system.console import console
+    from googlenet_jax.system.console import console, show_log
 
+    show_log(alone=True)
     output = _path(flags, "output")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:

@@ -1,6 +1,7 @@
 """Where a training image's resized crop lies: the rows of `SAMPLINGS`, functions of uniform numbers.
 
-They draw nothing themselves: the loader gives each position in the training its numbers (`order.draws`), and so its crop.
+They draw nothing themselves: the loader gives each position in the training its numbers (`order.draws`), and with them
+its crop.
 """
 
 import math
