@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from googlenet_jax.data.pictures.pillow import EXTENSIONS, HEAD, is_image
-from googlenet_jax.data.sources.tree import Tree, count_kinds
+from googlenet_jax.data.sources.tree import Tree, count_kinds, left_out_line
 from googlenet_jax.errors import UserError, shown, where
 
 STDIN = "-"
@@ -86,7 +86,7 @@ def _in_directory(name: str) -> Iterator[Named]:
     taken = set(images)
     others = [path for path in files if path not in taken]
     if others and images:  # on standard error, since standard output may be read by a program
-        print(f"{shown(name, 200)}: {len(others)} files left out: {count_kinds(others)}", file=sys.stderr)
+        print(f"{shown(name, 200)}: {left_out_line(others)}", file=sys.stderr)
     if not images:
         there = f"but {count_kinds(others)}" if others else f"of {', '.join(EXTENSIONS)}"
         yield Named(name, problem=f"no images in this directory, {there}")

@@ -64,7 +64,7 @@ def test_directories_and_patterns(predict, pictures):
     everything = [str(pictures / name) for name in ("a.jpg", "b.png", "more/c.webp", "more/odd[1].png")]
     status, out, err = predict(pictures)
     assert (status, names(out)) == (0, everything)
-    assert err == f"{pictures}: 1 files left out: 1 .txt\n"
+    assert err == f"{pictures}: 1 file left out: 1 .txt\n"
     assert names(predict(pictures / "*.png", pictures / "more")[1]) == [everything[1], *everything[2:]]
     assert names(predict(pictures / "**" / "c.*")[1]) == [everything[2]]
     assert names(predict(everything[3])[1]) == [everything[3]]

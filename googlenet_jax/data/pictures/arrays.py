@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from googlenet_jax.data.pictures.picture import decode_image, read_image
-from googlenet_jax.data.pictures.pillow import rgb
+from googlenet_jax.data.pictures.pillow import rgb, upright
 from googlenet_jax.errors import UserError, reason, shown
 
 TAKEN = (
@@ -60,8 +60,8 @@ def as_pixels(image: Any) -> np.ndarray:
 
 def _of_pillow(image: Image.Image) -> np.ndarray:
     try:
-        upright = ImageOps.exif_transpose(image)
-        return rgb(_over_white(upright) if upright.has_transparency_data else upright)
+        turned = upright(image)
+        return rgb(_over_white(turned) if turned.has_transparency_data else turned)
     except (OSError, SyntaxError, ValueError, UserError) as error:  # also when it is read only now, and damaged
         raise UserError(f"a PIL image of mode {image.mode}: {reason(error)}") from None
 

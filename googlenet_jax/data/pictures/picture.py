@@ -9,10 +9,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from googlenet_jax.data.pictures import jpeg, tiles
-from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, is_heic, rgb
+from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, is_heic, orientation, rgb, upright
 from googlenet_jax.errors import UserError, reason, where
 
 MAX_PIXELS = 100_000_000
@@ -241,14 +241,13 @@ def _decoded(data: bytes, name: str, *oddity: str) -> Pixels:
                 oddities.append(f"a {image.format} file, whatever its name says")
             if getattr(image, "n_frames", 1) > 1:
                 oddities.append("several frames")
-            if image.getexif().get(0x0112, 1) != 1:
+            if orientation(image) != 1:
                 oddities.append("an EXIF orientation")
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode == "CMYK":
+            if image.mode == "CMYK":
                 oddities.append("CMYK")
-            if upright.mode.startswith("I") or (data[:4] == b"\x89PNG" and data[24:25] == b"\x10"):
+            if image.mode.startswith("I") or (data[:4] == b"\x89PNG" and data[24:25] == b"\x10"):
                 oddities.append("16 bits a channel")
-            return Pixels(rgb(upright), f"{name}: {', '.join(oddities)}" if oddities else "")
+            return Pixels(rgb(upright(image)), f"{name}: {', '.join(oddities)}" if oddities else "")
     except (BadImageError, MemoryError):
         raise
     except UserError as error:

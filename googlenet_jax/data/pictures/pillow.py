@@ -4,7 +4,7 @@ import logging
 import warnings
 
 import numpy as np
-from PIL import Image, PngImagePlugin, features
+from PIL import ExifTags, Image, PngImagePlugin, features
 
 from googlenet_jax.errors import UserError
 
@@ -35,6 +35,16 @@ _HEADS = (
 )
 _AVIF, _HEIC = (b"avif", b"avis"), (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 # A photograph's PNG may carry megabytes of editing history or a printer's profile: more than Pillow's own limit of one.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
 # What it says of odd files is of no use in a training's log. The filters are for all threads and times, since those of
@@ -60,6 +70,21 @@ def is_image(head: bytes) -> bool:
 def is_heic(head: bytes) -> bool:
     """Whether a file is of Apple's format, which Pillow cannot read, by its first `HEAD` bytes."""
     return head[4:8] == b"ftyp" and head[8:12] in _HEIC
+
+
+def orientation(image: Image.Image) -> int:
+    """How an image has to be turned, 1 to 8 as in EXIF; 1, upright, also where its metadata are damaged."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # there are many kinds, and the pixels are none the worse
+        return 1
+    return found if found in _TURNS else 1
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An image as a viewer shows it, turned as its metadata say."""
+    found = orientation(image)
+    return image.transpose(_TURNS[found]) if found != 1 else image
 
 
 def rgb(image: Image.Image) -> np.ndarray:

@@ -9,7 +9,7 @@ import ml_collections
 
 from googlenet_jax.data.pictures.pillow import EXTENSIONS
 from googlenet_jax.data.sources.flat import labelled
-from googlenet_jax.data.sources.tree import FileSource, Tree, count_kinds
+from googlenet_jax.data.sources.tree import FileSource, Tree, count_kinds, left_out_line
 from googlenet_jax.errors import UserError, shown
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,7 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
     _check_classes_have_images(tree, train_name or "", train, left_out)
     val, val_name, val_left_out = _validation(tree, val_names, train.labels, fraction)
     if left_out + val_left_out:
-        count = len(left_out + val_left_out)
-        log.info("%s: %d files left out: %s", shown(tree.name(""), 200), count, count_kinds(left_out + val_left_out))
+        log.info("%s: %s", shown(tree.name(""), 200), left_out_line(left_out + val_left_out))
     if val is None:
         if fraction is None:
             raise UserError(f"{tree.where()} has no directory 'val', or one of {', '.join(_VAL[1:])}: {_FRACTION}")

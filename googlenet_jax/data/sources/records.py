@@ -20,7 +20,7 @@ from grain.sources import ArrayRecordDataSource
 
 from googlenet_jax.data.pictures.picture import BadImageError, Picture, open_picture
 from googlenet_jax.data.sources.base import Splits
-from googlenet_jax.errors import UserError, reason
+from googlenet_jax.errors import UserError, reason, where
 from googlenet_jax.system import storage
 
 FORMAT, VERSION = "googlenet_jax records", 1
@@ -103,7 +103,7 @@ def open_records(place: str, config: ml_collections.ConfigDict) -> Splits:
     for split in SPLITS:
         shards = index["splits"].get(split)
         if not shards:
-            raise UserError(f"{directory} holds no images of split {split!r}")
+            raise UserError(f"{where(directory)} holds no images of split {split!r}")
         for shard in shards:
             _check_shard(directory / shard["file"], shard["images"])
         splits.append(RecordSource(directory, shards, index["labels"]))
@@ -118,7 +118,8 @@ def _check_shard(path: Path, images: int) -> None:
         found = 0
     if found != images:
         raise UserError(
-            f"{path} is missing or damaged ({found} of {images} images): copy it again, or run googlenet prepare again"
+            f"{where(path)} is missing or damaged ({found} of {images} images): copy it again, or run "
+            "googlenet prepare again"
         )
 
 
@@ -133,10 +134,11 @@ def read_index(directory: Path) -> dict[str, Any]:
         named = all(isinstance(label, str) for label in index["labels"])
     except FileNotFoundError:
         raise UserError(
-            f"config.dataset.name=records:{directory}: no {INDEX} there; googlenet prepare makes such a directory"
+            f"config.dataset.name=records:{where(directory)}: no {INDEX} there; googlenet prepare makes "
+            "such a directory"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+        raise UserError(f"{where(path)} is damaged ({type(error).__name__}: {error})") from None
     if not (known and whole and named):
-        raise UserError(f"{path} is not of this format, {FORMAT} version {VERSION}")
+        raise UserError(f"{where(path)} is not of this format, {FORMAT} version {VERSION}")
     return index

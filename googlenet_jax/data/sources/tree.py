@@ -152,6 +152,11 @@ def count_kinds(paths: Sequence[str]) -> str:
     return ", ".join(named + ([f"{others} others"] if others else [])) + hint
 
 
+def left_out_line(paths: Sequence[str]) -> str:
+    """What is said of files that are no images: "12 files left out: 10 .heic, 2 .txt"."""
+    return f"{len(paths)} {'files' if len(paths) > 1 else 'file'} left out: {count_kinds(paths)}"
+
+
 class FileSource:
     """Pictures in files.
 
