@@ -1,12 +1,15 @@
 """Writes checkpoints as the other systems do, with none of this project's code: what the readers are tested on."""
 
+import collections
 import io
 import itertools
+import json
 import pickle
 import struct
 import sys
 import types
 import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,7 +93,7 @@ def caffemodel_h5(tensors, path: Path):
             file[f"data/{layer}/{('weight', 'bias').index(kind)}"] = array
 
 
-def ckpt(tensors):
+def ckpt(tensors, crc=False):
     """MindSpore's; one message after the other, as its writer appends them; a scalar and an optimizer's tensor too."""
     extra = {"global_step": np.array(7, np.int32), "moments.conv1.conv.weight": np.zeros((64, 3, 7, 7), np.float32)}
     parts = []
@@ -98,10 +101,30 @@ def ckpt(tensors):
         message = _Checkpoint()
         tensor = message.value.add(tag=name).tensor
         tensor.dims.extend(array.shape or [0])
-        tensor.tensor_type = array.dtype.name.capitalize()
+        tensor.tensor_type = {"bfloat16": "BFloat16"}.get(array.dtype.name, array.dtype.name.capitalize())
         tensor.tensor_content = array.tobytes()
         parts.append(message.SerializeToString())
-    return b"".join(parts)
+    data = b"".join(parts)
+    return data + b"crc_num" + zlib.crc32(data).to_bytes(10, "big") if crc else data
+
+
+def safetensors(tensors):
+    """As Hugging Face's library writes it."""
+    kinds = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64"}
+    header, at = {"__metadata__": {"format": "pt"}}, 0
+    for name, array in tensors.items():
+        offsets = [at, at := at + array.nbytes]
+        header[name] = {"dtype": kinds[array.dtype.name], "shape": list(array.shape), "data_offsets": offsets}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in tensors.values())
+
+
+def npz(tensors, compressed=False):
+    """As numpy itself writes it."""
+    target = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(target, **tensors)
+    return target.getvalue()
 
 
 def python2_pickle(tensors):
@@ -120,28 +143,43 @@ def python2_pickle(tensors):
 
 
 class _Tensor:
-    def __init__(self, array):
-        self.array = array
+    def __init__(self, array, untyped):
+        self.array, self.untyped = array, untyped
 
     def __reduce__(self):
         a = self.array
         strides = tuple(s // a.itemsize for s in a.strides)
-        rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
-        return rebuild, (_Storage(a), 0, a.shape, strides, False, __import__("collections").OrderedDict())
+        utils, torch = sys.modules["torch._utils"], sys.modules["torch"]
+        view = (0, a.shape, strides, False, collections.OrderedDict())
+        if self.untyped:  # as torch writes types that have no storage class
+            return utils._rebuild_tensor_v3, (_Storage(a, "UntypedStorage"), *view, getattr(torch, a.dtype.name), {})
+        return utils._rebuild_tensor_v2, (_Storage(a, _STORAGES[a.dtype.name]), *view)
 
 
 class _Storage:
-    def __init__(self, array):
-        self.array = array
+    def __init__(self, array, kind):
+        self.array, self.kind = array, kind
+        self.count = array.nbytes if kind == "UntypedStorage" else array.size
+
+
+_STORAGES = {
+    "float32": "FloatStorage",
+    "int64": "LongStorage",
+    "float16": "HalfStorage",
+    "bfloat16": "BFloat16Storage",
+    "complex64": "ComplexFloatStorage",
+    "int32": "QInt32Storage",  # stands for one of torch's own kinds of numbers
+}
 
 
 @contextmanager
 def _names_of_torch():
     """Python's pickler writes a name only if it can import it."""
     utils, torch = types.ModuleType("torch._utils"), types.ModuleType("torch")
-    exec("def _rebuild_tensor_v2(): pass", utils.__dict__)
-    utils._rebuild_tensor_v2.__module__ = "torch._utils"
-    for name in ("FloatStorage", "LongStorage"):
+    for name in ("_rebuild_tensor_v2", "_rebuild_tensor_v3"):
+        exec(f"def {name}(): pass", utils.__dict__)
+        getattr(utils, name).__module__ = "torch._utils"
+    for name in (*_STORAGES.values(), "UntypedStorage", "bfloat16", "int64"):
         setattr(torch, name, type(name, (), {"__module__": "torch"}))
     torch._utils = utils
     saved = {name: sys.modules.get(name) for name in ("torch", "torch._utils")}
@@ -155,7 +193,7 @@ def _names_of_torch():
                 sys.modules[name] = module
 
 
-def pth(content, legacy=False):
+def pth(content, legacy=False, untyped=False, protocol=2):
     """What torch.save writes, as a zip archive or in the format before 1.6; arrays in `content` become tensors."""
     storages = []
     with _names_of_torch() as torch:
@@ -164,18 +202,18 @@ def pth(content, legacy=False):
             def persistent_id(self, thing):
                 if not isinstance(thing, _Storage):
                     return None
-                kind = torch.LongStorage if thing.array.dtype == np.int64 else torch.FloatStorage
                 storages.append(thing.array)
-                reference = ("storage", kind, str(len(storages) - 1), "cpu", thing.array.size)
+                reference = ("storage", getattr(torch, thing.kind), str(len(storages) - 1), "cpu", thing.count)
                 return (*reference, None) if legacy else reference
 
         def tensors(value):
-            if isinstance(value, dict):
-                return type(value)((key, tensors(item)) for key, item in value.items())
-            return _Tensor(value) if isinstance(value, np.ndarray) else value
+            if type(value) in (dict, collections.OrderedDict):
+                items = {key: tensors(item) for key, item in value.items()}
+                return items if type(value) is dict else collections.OrderedDict(items)
+            return _Tensor(value, untyped) if isinstance(value, np.ndarray) else value
 
         stream = io.BytesIO()
-        Pickler(stream, 2).dump(tensors(content))
+        Pickler(stream, protocol).dump(tensors(content))
     if legacy:
         head = [0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True}]
         parts = [pickle.dumps(part, 2) for part in head]

@@ -6,7 +6,7 @@ from typing import Any
 
 from googlenet_jax.cli import arguments
 from googlenet_jax.config.choices import EXPORTS, FAMILIES, FORMATS, NORMALIZATIONS
-from googlenet_jax.errors import UserError, shown
+from googlenet_jax.errors import shown
 from googlenet_jax.system import runtime
 
 
@@ -23,8 +23,8 @@ def add_command(commands: Any) -> None:
         "file",
         type=arguments.path,
         metavar="FILE",
-        help="a file, or one of the published networks to download: caffe, singa, torchvision, mindcv, mindcv-910v2, "
-        "paddleclas",
+        help="a file, also an .npz or .safetensors with such a system's names, or one of the published networks to "
+        "download: caffe, singa, torchvision, mindcv, mindcv-910v2, paddleclas",
     )
     bring.add_argument(
         "--output",
@@ -36,6 +36,17 @@ def add_command(commands: Any) -> None:
         "--format",
         choices=FORMATS,
         help="whose file it is (default: recognised by its tensors' names)",
+    )
+    bring.add_argument(
+        "--key",
+        metavar="NAME",
+        help="where the weights lie in a training checkpoint, such as model_ema or state.model (default: "
+        "what fits best, and rather the weights themselves than an average)",
+    )
+    bring.add_argument(
+        "--classifier",
+        metavar="NAME",
+        help="the last layer, if it was renamed for other classes: loss3/classifier_birds, fc.1",
     )
     bring.add_argument("--variant", choices=FAMILIES, help="family of the network (default: that of its system)")
     bring.add_argument(
@@ -89,36 +100,44 @@ def _import(flags: argparse.Namespace) -> None:
             bar.update(task, completed=done, total=total, visible=True)
 
         names = (flags.format, flags.variant, flags.labels, flags.num_classes, flags.normalization)
-        result = import_checkpoint(flags.file, output, *names, progress=progress)
+        result = import_checkpoint(
+            flags.file, output, *names, progress=progress, key=flags.key, classifier=flags.classifier
+        )
 
     converted = result.converted
     if flags.verbose:
         for entry in converted.entries:
             print(f"{entry.name} -> {'/'.join(entry.path)}")
-        for name in converted.left_out:
-            print(f"{shown(name)} -> left out, only training needs it")
+        for name, why in converted.left_out.items():
+            print(f"{shown(name)} -> left out, {why}")
     known = f", as published under the name {result.published}" if result.published else ""
     heads = "with" if converted.aux_heads else "without"
     print(f"recognised {result.kind} of {converted.naming.system}'s GoogLeNet{known}")
     print(f"variant {result.variant}, {converted.num_classes} classes, {heads} auxiliary heads")
-    left = f", {len(converted.left_out)} left out that only training needs" if converted.left_out else ""
-    print(f"{len(converted.entries)} tensors taken{left}")
+    if result.chosen.name or result.chosen.others:
+        print(f"weights taken from {_place(result.chosen)}")
+    print(f"{len(converted.entries)} tensors taken")
+    for why in dict.fromkeys(converted.left_out.values()):
+        left = [name for name, own in converted.left_out.items() if own == why]
+        print(f"{len(left)} left out, {why}: {', '.join(map(shown, left[:3]))}{', ...' if len(left) > 3 else ''}")
     print(f"classes: {', '.join(label.partition(',')[0] for label in result.labels[:4])}, ...")
     print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
 
 
+def _place(chosen: Any) -> str:
+    """Where the weights lay in the file, and what else could have been taken."""
+    place = f"key {shown(chosen.name)!r}" if chosen.name else "the file's top level"
+    others = ", ".join(repr(shown(name)) + ("" if name else " (the top level)") for name in chosen.others[:5])
+    return f"{place} (also there: {others}; --key decides)" if others else place
+
+
 def _export(flags: argparse.Namespace) -> None:
     runtime.configure_jax()
-    from googlenet_jax.export.weights import SUFFIXES, export_weights
     from googlenet_jax.net import load
 
     output = Path(flags.output)
-    if output.suffix != SUFFIXES[flags.format]:
-        raise UserError(f"--output {output}: a file of --format {flags.format} ends in {SUFFIXES[flags.format]}")
-    if output.exists():
-        raise UserError(f"--output {output} exists already: choose another name, or remove it")
     net = load(flags.checkpoint)
-    names = export_weights(net, flags.format, output)
+    names = EXPORTS[flags.format].load()(net, output)
     print(f"{len(names)} tensors written to {output}")
     p = net.preprocess
     print(f"which does not hold its input: {p.channel_order} pixels in 0..255, minus {p.mean}, divided by {p.std}")

@@ -3,11 +3,13 @@
 Format: BVLC/caffe `src/caffe/proto/caffe.proto`; in HDF5 `data/<layer>/<blob>` as `Net::ToHDF5` writes it.
 """
 
+import io
 import math
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from googlenet_jax.errors import UserError
 from googlenet_jax.formats import protobuf
 from googlenet_jax.formats.protobuf import Messages, Value
 
@@ -46,12 +48,16 @@ def read_caffemodel(data: memoryview) -> dict[str, np.ndarray]:
     return tensors
 
 
-def read_caffemodel_h5(path: Path) -> dict[str, np.ndarray]:
+def read_caffemodel_h5(stream: BinaryIO) -> dict[str, np.ndarray]:
     """As `read_caffemodel`, of a file written with `snapshot_format: HDF5`."""
-    import pyfive
+    try:
+        import pyfive
+    except ModuleNotFoundError:
+        raise UserError("HDF5 files are read with pyfive: pip install 'googlenet-jax[hdf5]'") from None
 
     tensors: dict[str, np.ndarray] = {}
-    left = path.stat().st_size
+    left = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
 
     def visit(name: str, item: object) -> None:
         if isinstance(item, pyfive.Dataset):
@@ -64,7 +70,7 @@ def read_caffemodel_h5(path: Path) -> dict[str, np.ndarray]:
                 raise ValueError(f"data/{name} is not of plain floats, or claims more than the file holds")
             tensors[f"{layer}_{_BLOB_NAMES[int(blob)]}"] = np.asarray(item[...])
 
-    with pyfive.File(str(path)) as file:
+    with pyfive.File(stream) as file:
         if "data" not in file:
             raise ValueError("an HDF5 file without the group 'data' that Caffe writes")
         file["data"].visititems(visit)

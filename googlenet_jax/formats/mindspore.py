@@ -7,10 +7,19 @@ import math
 
 import numpy as np
 
-from googlenet_jax.formats import protobuf
+from googlenet_jax.formats import numbers, protobuf
 from googlenet_jax.formats.protobuf import Messages
 
-_DTYPES = {"Float64": "<f8", "Float32": "<f4", "Float16": "<f2", "Int64": "<i8", "Int32": "<i4", "Bool": "|b1"}
+_DTYPES = {
+    "Float64": "<f8",
+    "Float32": "<f4",
+    "Float16": "<f2",
+    "BFloat16": numbers.BFLOAT16,
+    "Int64": "<i8",
+    "Int32": "<i4",
+    "Bool": "|b1",
+}
+_CRC_MARK, _CRC_TAIL = b"crc_num", 17  # what save_checkpoint(crc_check=True) appends: the mark and ten bytes
 
 
 def read_ckpt(data: memoryview) -> dict[str, np.ndarray]:
@@ -20,7 +29,7 @@ def read_ckpt(data: memoryview) -> dict[str, np.ndarray]:
       data: the file's bytes.
 
     Returns:
-      {name: array}; values that are no numbers (text, bfloat16) are left out.
+      {name: array}; values that are no numbers, such as text, are left out.
 
     Raises:
       ValueError: if the bytes are no Checkpoint.
@@ -29,6 +38,8 @@ def read_ckpt(data: memoryview) -> dict[str, np.ndarray]:
     dtypes: dict[str, str] = {}
     contents: dict[str, list[memoryview]] = {}
     messages = Messages()
+    if data[-_CRC_TAIL:][: len(_CRC_MARK)] == _CRC_MARK:
+        data = data[:-_CRC_TAIL]
     for number, _, value in messages.fields(data):
         if number != 1:
             raise ValueError(f"field {number} in a checkpoint that has only values")
@@ -55,11 +66,12 @@ def read_ckpt(data: memoryview) -> dict[str, np.ndarray]:
 
 
 def _array(name: str, content: bytes | memoryview, kind: str, shape: tuple[int, ...]) -> np.ndarray:
-    if len(content) % np.dtype(_DTYPES[kind]).itemsize:
+    dtype = _DTYPES[kind]
+    count, rest = divmod(len(content), numbers.item_size(dtype))
+    if rest:
         raise ValueError(f"{name} has {len(content)} bytes, which is no array of {kind}")
-    values = np.frombuffer(content, _DTYPES[kind])
-    if values.size == 1 and shape in ((), (0,)):  # a scalar
-        return values.reshape(())
-    if math.prod(shape) != values.size:
-        raise ValueError(f"{name} has shape {shape} but {values.size} values")
-    return values.reshape(shape)
+    if count == 1 and shape in ((), (0,)):  # a scalar
+        shape = ()
+    if math.prod(shape) != count:
+        raise ValueError(f"{name} has shape {shape} but {count} values")
+    return numbers.from_bytes(content, dtype, shape)

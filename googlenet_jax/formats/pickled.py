@@ -1,40 +1,38 @@
-"""SINGA's .pickle and its .tar.gz, and Paddle's .pdparams: a pickled dictionary of arrays."""
+"""SINGA's .pickle and its .tar.gz, and Paddle's .pdparams: pickled dictionaries of arrays."""
 
 import gzip
 import io
 import tarfile
 import zlib
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from googlenet_jax.formats import LIMIT, pickles
+from googlenet_jax.formats import LIMIT, numbers, pickles
+from googlenet_jax.formats.groups import Found, find_groups
+from googlenet_jax.formats.pickle_values import Array
 
 
-def read_arrays(stream: BinaryIO) -> dict[str, np.ndarray]:
-    """Reads a pickled dictionary.
+def read_arrays(stream: BinaryIO) -> Found:
+    """Reads a pickled dictionary, in which others may lie.
 
     Args:
       stream: the file.
 
     Returns:
-      {name: array}; entries that are no arrays (Paddle's `...@@`, SINGA's version) are left out.
+      What it holds; entries that are no arrays (Paddle's `...@@`, SINGA's version) are left out.
 
     Raises:
       ValueError: if it is something else.
     """
-    content = pickles.decode(stream, LIMIT)
-    if not isinstance(content, dict):
+    content, _, unread = pickles.decode_whole(stream, LIMIT)
+    if not isinstance(content, dict) and not unread:
         raise ValueError(f"it holds a {type(content).__name__}, not a dictionary of arrays")
-    arrays = {}
-    for name, value in content.items():
-        array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
-        if isinstance(array, np.ndarray):
-            arrays[str(name)] = array
-    return arrays
+    return Found(find_groups(content, _as_array), _numbers, unread)
 
 
-def read_archive(stream: BinaryIO, limit: int = LIMIT) -> dict[str, np.ndarray]:
+def read_archive(stream: BinaryIO, limit: int = LIMIT) -> Found:
     """As `read_arrays`, of the one .pickle in a .tar.gz.
 
     Args:
@@ -59,6 +57,17 @@ def read_archive(stream: BinaryIO, limit: int = LIMIT) -> dict[str, np.ndarray]:
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise ValueError(f"a damaged archive ({error})") from None
     raise ValueError("an archive without a .pickle")
+
+
+def _as_array(value: Any) -> np.ndarray | None:
+    value = value[1] if isinstance(value, tuple) and len(value) == 2 else value  # Paddle's (name, array)
+    value = value.values if isinstance(value, Array) else value
+    return value if isinstance(value, np.ndarray) else None
+
+
+def _numbers(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Paddle writes bfloat16 as uint16, which no weights have."""
+    return {name: numbers.widened(a) if a.dtype == np.uint16 else a for name, a in arrays.items()}
 
 
 class _Bounded(io.RawIOBase):

@@ -1,18 +1,19 @@
 """Imports a checkpoint of another system: recognise, convert, check, write."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from googlenet_jax.config import default_config, to_json
-from googlenet_jax.config.choices import NORMALIZATIONS, Normalization
+from googlenet_jax.config.choices import NORMALIZATIONS
 from googlenet_jax.data.preprocess import make_preprocess
-from googlenet_jax.errors import UserError
-from googlenet_jax.formats import recognise as files
-from googlenet_jax.importers.convert import Converted, convert, identify, without_prefix
+from googlenet_jax.errors import UserError, where
+from googlenet_jax.formats import recognise
+from googlenet_jax.importers.choose import Chosen, choose, take
+from googlenet_jax.importers.convert import Converted, convert
 from googlenet_jax.importers.labels import read_labels
-from googlenet_jax.importers.names import NAMINGS
 from googlenet_jax.importers.published import PUBLISHED, fetch, find_published
 from googlenet_jax.models.variants import get_variant
 from googlenet_jax.runs import checkpoint
@@ -25,6 +26,7 @@ class Imported:
     Attributes:
       kind: of file, in words.
       published: the name that these very bytes were published under, or None.
+      chosen: which of the file's sets of weights was taken.
       converted: the tensors and where they went.
       variant: the family.
       labels: class names.
@@ -33,6 +35,7 @@ class Imported:
 
     kind: str
     published: str | None
+    chosen: Chosen
     converted: Converted
     variant: str
     labels: list[str]
@@ -48,6 +51,8 @@ def import_checkpoint(
     num_classes: int | None = None,
     normalization: str | None = None,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
+    key: str | None = None,
+    classifier: str | None = None,
 ) -> Imported:
     """Imports a file, or one of the published networks by name.
 
@@ -60,6 +65,8 @@ def import_checkpoint(
       num_classes: how many classes there must be; None: any number.
       normalization: a key of `NORMALIZATIONS`, where the network was trained on other input than its system's usual.
       progress: told of a download, in bytes.
+      key: dotted key of the weights in the file; None: the dictionary that fits best.
+      classifier: name of the last layer, where it is another than its system's.
 
     Returns:
       An `Imported`.
@@ -67,40 +74,42 @@ def import_checkpoint(
     Raises:
       UserError: for anything wrong with the file; then nothing is written.
     """
+    output = Path(os.path.expanduser(output))
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"--output {output} is not empty: choose another directory, or remove it")
-    path = Path(source)
+        raise UserError(f"--output {where(output)} is not empty: choose another directory, or remove it")
+    path = Path(os.path.expanduser(source))
     if not path.exists() and source in PUBLISHED:
         path = fetch(source, progress)
     elif not path.exists():
-        raise UserError(f"{source}: there is no such file, and the published networks are {', '.join(PUBLISHED)}")
-    kind, tensors = files.read(path)
+        raise UserError(f"{where(path)}: there is no such file, and the published networks are {', '.join(PUBLISHED)}")
+    with recognise.opened(path) as (kind, found):
+        chosen = choose(found.groups, kind, system, key, found.unread)
+        tensors = found.load(chosen.weights.group)
+    naming = chosen.weights.naming
+    family = get_variant(variant or naming.variant)
     try:
-        naming = identify(tensors := without_prefix(tensors), system)
-        if naming.system == "caffe" and system is None and "caffe" not in kind.lower():
-            naming = next(naming for naming in NAMINGS if naming.system == "singa")  # Caffe's names in a pickle
-        family = get_variant(variant or naming.variant)
-        converted = convert(tensors, family, naming)
+        taken, other = take(tensors, chosen.weights)
+        name = classifier and classifier.removeprefix(chosen.weights.prefix)
+        converted = convert(taken, family, naming, name)
     except (UserError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{where(path)}: {error}") from None
+    converted.left_out.update(dict.fromkeys(other, "of another set of weights"))
     if num_classes not in (None, converted.num_classes):
-        raise UserError(f"{path}: it has {converted.num_classes} classes, not --num_classes {num_classes}")
+        raise UserError(f"{where(path)}: it has {converted.num_classes} classes, not --num_classes {num_classes}")
 
     published = find_published(path)
     if normalization is None and published and PUBLISHED[published].half_range:
         normalization = "half_range"
-    elif normalization is None and naming.system == "singa":
-        normalization = "singa"
-    config = _config(family.name, converted, NORMALIZATIONS[normalization] if normalization else None)
+    config = _config(family.name, converted, normalization or naming.normalization)
     preprocess = make_preprocess(config).to_dict()
     names = read_labels(labels, converted.num_classes)
     origin = {"file": path.name, "system": naming.system, "published": published}
     meta = {"config": to_json(config), "labels": names, "preprocess": preprocess, "step": 0, "epoch": 0.0}
     checkpoint.write(output, converted.variables, meta | {"imported": origin})
-    return Imported(kind, published, converted, family.name, names, preprocess)
+    return Imported(kind, published, chosen, converted, family.name, names, preprocess)
 
 
-def _config(variant: str, converted: Converted, normalization: Normalization | None) -> Any:
+def _config(variant: str, converted: Converted, normalization: str | None) -> Any:
     """The configuration with which such a network is evaluated or trained further."""
     config = default_config()
     config.model.variant = variant
@@ -111,7 +120,9 @@ def _config(variant: str, converted: Converted, normalization: Normalization | N
     config.augment.crop = "resized"
     config.augment.flip = True
     if normalization is not None:
-        config.dataset.channel_order, config.dataset.mean, config.dataset.std, config.eval.crop_fraction = normalization
-    if variant == "paper":
-        config.eval.resize = "square"
+        of_input = NORMALIZATIONS[normalization]
+        config.dataset.channel_order, config.dataset.mean = of_input.channel_order, of_input.mean
+        config.dataset.std, config.eval.crop_fraction = of_input.std, of_input.crop_fraction
+    if converted.naming.resize is not None:
+        config.eval.resize = converted.naming.resize
     return config

@@ -4,11 +4,13 @@
 every published GoogLeNet's outputs; names from WordNet (https://wordnet.princeton.edu).
 """
 
+import codecs
+import os
 import re
 from importlib import resources
 from pathlib import Path
 
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, reason, where
 
 _MAX_BYTES = 16 << 20
 # What stands before the name in the usual files: a WordNet number, or an index, with or without punctuation.
@@ -20,7 +22,8 @@ def read_labels(source: str | None, num_classes: int) -> list[str]:
 
     Args:
       source: "imagenet"; or a text file with one name a line, which may follow an index ("0 tench, Tinca tinca") or a
-        WordNet number ("n01440764 tench, Tinca tinca"); None: ImageNet's for 1000 classes, else numbers.
+        WordNet number ("n01440764 tench, Tinca tinca"), blank lines apart; None: ImageNet's for 1000 classes, else
+        numbers.
       num_classes: how many there must be.
 
     Returns:
@@ -35,18 +38,26 @@ def read_labels(source: str | None, num_classes: int) -> list[str]:
         source = "imagenet"
         text = resources.files(__package__).joinpath("imagenet_classes.txt").read_text()
     else:
-        path = Path(source)
+        path = Path(os.path.expanduser(source))
+        source = where(path)
         if not path.is_file():
             raise UserError(f"--labels {source}: there is no such file; give one, or the word imagenet")
         if path.stat().st_size > _MAX_BYTES:
             raise UserError(f"--labels {source}: too long for class names")
         try:
-            text = path.read_text()
+            text = _decoded(path.read_bytes())
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--labels {source}: {error}") from None
+            raise UserError(f"--labels {source}: {reason(error)}; save it as UTF-8") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     numbered = all(_PREFIX.match(line) for line in lines)  # else a number belongs to the name
     labels = [(_PREFIX.sub("", line) if numbered else line).strip("'\",}") for line in lines]
     if len(labels) != num_classes:
         raise UserError(f"--labels {source}: {len(labels)} names for {num_classes} classes")
     return labels
+
+
+def _decoded(data: bytes) -> str:
+    """Text in UTF-8, or in UTF-16 with the byte order mark that Windows puts before it; without that mark."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode("utf-8-sig")

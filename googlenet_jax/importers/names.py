@@ -1,15 +1,16 @@
-"""What each system calls the tensors that this network calls by the names of the paper's Table 1.
+"""How a system calls the tensors that this network calls by the names of the paper's Table 1.
 
-Each system is one `Naming`; `entries` spells it out, tensor by tensor, for reading and for writing alike.
+`namings` has each system's; `entries` spells one out, tensor by tensor, for reading and for writing alike.
 """
 
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from googlenet_jax.config.choices import FORMATS
 from googlenet_jax.models.googlenet import TABLE_1
 
 Path = tuple[str, ...]
@@ -43,7 +44,7 @@ class Naming:
     """One system's names.
 
     Attributes:
-      system: what `--format` calls it.
+      system: its row in `FORMATS`.
       variant: the family of its networks.
       stem: names of conv1, conv2_reduce and conv2.
       block: name of an inception block, by "3a" to "5b".
@@ -54,9 +55,13 @@ class Naming:
       norm: what follows a convolution's name for scale, shift, mean and variance; empty without batch norm.
       dense: layout of dense weights.
       training: what names of tensors that only training needs begin or end with.
+      files: kinds of file, of `recognise.KINDS`, in which these names are this system's; empty: in all of them, unless
+        another system has the same names and that kind of file.
+      normalization: key of `NORMALIZATIONS`; None: the family's.
+      resize: key of `RESIZES`; None: the usual one.
     """
 
-    system: Literal["caffe", "singa", "torchvision", "mindcv", "mindspore", "paddleclas"]
+    system: str
     variant: str
     stem: tuple[str, str, str]
     block: str
@@ -70,97 +75,22 @@ class Naming:
     conv_bias: bool = False
     dense: str = "out_in"
     training: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    normalization: str | None = None
+    resize: str | None = None
 
 
-_TORCH_AUX = tuple((f"aux{i}.conv", f"aux{i}.fc1", f"aux{i}.fc2") for i in (1, 2))
-_TORCH_UNITS = ("{}1", "{}2.0", "{}2.1", "{}3.0", "{}3.1", "{}4.1")
-_MINDSPORE_TRAINING = (
-    *("moments.", "momentum", "ema.", "global_step", "learning_rate", "loss_scale", "epoch_num", "step_num"),
-    *("scale_sense", "current_iterator_step", "last_overflow_iterator_step"),
-)
-_CAFFE = Naming(
-    system="caffe",
-    variant="paper",
-    stem=("conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3"),
-    block="inception_{}/",
-    units=UNITS,
-    aux=tuple((f"loss{i}/conv", f"loss{i}/fc", f"loss{i}/classifier") for i in (1, 2)),
-    classifier="loss3/classifier",
-    weight="_weight",
-    bias="_bias",
-    conv_bias=True,
-)
-_PADDLE = Naming(
-    system="paddleclas",
-    variant="paddleclas",
-    stem=("_conv", "_conv_1", "_conv_2"),
-    block="_ince{}.",
-    units=("_conv1", "_conv3r", "_conv3", "_conv5r", "_conv5", "_convprj"),
-    aux=tuple((f"_conv_o{i}", f"_fc_o{i}", f"_out{i}") for i in (1, 2)),
-    classifier="_fc_out",
-    conv="._conv",
-    dense="as is",
-)
-NAMINGS = (
-    _CAFFE,
-    dataclasses.replace(_CAFFE, system="singa", aux=()),
-    Naming(
-        system="torchvision",
-        variant="torchvision",
-        stem=("conv1", "conv2", "conv3"),
-        block="inception{}.",
-        units=tuple(unit.format("branch") for unit in _TORCH_UNITS),
-        aux=_TORCH_AUX,
-        classifier="fc",
-        conv=".conv",
-        norm=(".bn.weight", ".bn.bias", ".bn.running_mean", ".bn.running_var"),
-        training=(".num_batches_tracked",),
-    ),
-    Naming(
-        system="mindcv",
-        variant="mindcv",
-        stem=("conv1", "conv2", "conv3"),
-        block="inception{}.",
-        units=tuple(unit.format("b") for unit in _TORCH_UNITS),
-        aux=_TORCH_AUX,
-        classifier="classifier",
-        conv=".conv",
-        training=_MINDSPORE_TRAINING,
-    ),
-    Naming(
-        system="mindspore",
-        variant="mindspore",
-        stem=("conv1", "conv2", "conv3"),
-        block="block{}.",
-        units=("b1", "b2.0", "b2.1", "b3.0", "b3.1", "b4"),
-        aux=(),
-        classifier="classifier",
-        conv=".conv",
-        norm=(".bn.gamma", ".bn.beta", ".bn.moving_mean", ".bn.moving_variance"),
-        training=_MINDSPORE_TRAINING,
-    ),
-    _PADDLE,
-    # Paddle's static graphs name parameters rather than layers.
-    dataclasses.replace(
-        _PADDLE,
-        stem=("conv1", "conv2_1x1", "conv2_3x3"),
-        block="inception_ince{}_",
-        units=(*UNITS[:5], "3x3_proj"),
-        aux=tuple((f"conv_o{i}", f"fc_o{i}", f"out{i}") for i in (1, 2)),
-        classifier="out",
-        weight="_weights",
-        bias="_offset",
-        conv="",
-    ),
-)
-SYSTEMS = tuple(dict.fromkeys(naming.system for naming in NAMINGS))
+def known_namings(system: str | None = None) -> list[Naming]:
+    """Those of every row of `FORMATS`, or of the one of that name."""
+    rows = [row for name, row in FORMATS.items() if system in (None, name)]
+    return [naming for row in rows for naming in row.load()]
 
 
 def entries(naming: Naming, aux: bool) -> Iterator[Entry]:
     """Every tensor of a network, in network order.
 
     Args:
-      naming: one of `NAMINGS`.
+      naming: a system's.
       aux: with those of the auxiliary heads.
 
     Yields:

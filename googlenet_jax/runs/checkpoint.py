@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
-from googlenet_jax.errors import UserError, reason
+from googlenet_jax.errors import UserError, reason, where
 from googlenet_jax.runs import marker
 from googlenet_jax.system import storage
 from googlenet_jax.system.files import written_beside
@@ -154,7 +154,7 @@ def find(path: epath.PathLike) -> list[str]:
     """
     metrics = marker.checkpoints(str(path)) if storage.is_url(path) else _checkpoints_in(Path(path).expanduser())
     if not metrics:
-        raise UserError(f"{path}: no checkpoint there; give a run directory or one of its checkpoints/<step>")
+        raise UserError(f"{where(path)}: no checkpoint there; give a run directory or one of its checkpoints/<step>")
     # Their paths differ in the step alone: the longer number is the greater.
     return sorted(metrics, key=lambda place: (_stored_top1(metrics[place]), len(place), place), reverse=True)
 

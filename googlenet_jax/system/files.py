@@ -34,7 +34,10 @@ def _user_directory(variable: str, below_home: str) -> Path:
     try:
         return Path.home() / below_home / "googlenet_jax"
     except RuntimeError:  # no HOME, and a user without an entry in the password database
-        return Path(tempfile.gettempdir()) / f"googlenet_jax-{os.getuid()}" / below_home.lstrip(".")
+        home = Path(tempfile.gettempdir()) / f"googlenet_jax-{os.getuid()}"
+        home.mkdir(mode=0o700, exist_ok=True)
+        # What is cached is run: nobody else's directory will do.
+        return (home if home.stat().st_uid == os.getuid() else Path(tempfile.mkdtemp())) / below_home.lstrip(".")
 
 
 @contextlib.contextmanager

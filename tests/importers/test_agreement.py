@@ -9,8 +9,10 @@ import optax
 import peers
 import pytest
 
-from googlenet_jax.importers.convert import Converted, convert, identify
-from googlenet_jax.importers.names import NAMINGS, entries
+from googlenet_jax.config.choices import FORMATS
+from googlenet_jax.importers.choose import choose
+from googlenet_jax.importers.convert import Converted, convert
+from googlenet_jax.importers.names import entries, known_namings
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.models.variants import PRESETS, Variant
 
@@ -19,7 +21,7 @@ OUTPUTS = ("logits", "aux1", "aux2")
 
 
 def imported(system: str) -> tuple[Variant, Converted]:
-    naming = identify(peers.tensors(system))
+    naming = choose({"": peers.tensors(system)}).weights.naming
     assert naming.system == system
     variant = PRESETS[naming.variant]
     return variant, convert(peers.tensors(system), variant, naming)
@@ -101,12 +103,17 @@ def at(tree, path):
 @pytest.mark.parametrize("system", [*peers.SYSTEMS, "paddleclas static"])
 def test_names_are_those_in_the_files(system):
     theirs = [name for name in peers.tensors(system) if not name.endswith("num_batches_tracked")]
-    naming = identify(dict.fromkeys(theirs, np.zeros(1)))
+    naming = choose({"": theirs}).weights.naming
     assert naming.system == system.split()[0]
     assert {entry.name for entry in entries(naming, aux=True)} == set(theirs)
 
 
+def test_every_naming_is_of_the_row_that_names_it():
+    for system, row in FORMATS.items():
+        assert {naming.system for naming in row.load()} == {system}
+
+
 def test_every_naming_has_each_place_once():
-    for naming in NAMINGS:
+    for naming in known_namings():
         paths = [entry.path for entry in entries(naming, aux=True)]
         assert len(set(paths)) == len(paths)
