@@ -110,7 +110,7 @@ def test_a_share_of_train_is_split_off(tmp_path, caplog):
 
 def test_classes_without_a_split_are_train(image_folder, caplog):
     root = image_folder / "train"
-    assert "config.dataset.val_fraction" in message(f"folder:{root}")
+    assert "its own directories (cat, dog) would be the classes: set config.dataset.val_fr" in message(f"folder:{root}")
     train, val = with_fraction(root, 0.3)
     assert (train.labels, len(train), len(val)) == (["cat", "dog"], 8, 4)
     outer = image_folder.parent / "outer"

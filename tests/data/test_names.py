@@ -68,10 +68,11 @@ def test_they_are_evaluated_and_predicted(odd):
 
 def test_they_are_packed(odd, tmp_path):
     folder, run, _ = odd
-    prepare_folder(str(folder), tmp_path / "out", False, lambda *_: None)
+    output = tmp_path / os.fsdecode(b"caf\xe9")
+    prepare_folder(str(folder), output, False, lambda *_: None)
     config = gn.load(run).config
     before = open_source(config)[0]
-    config.dataset.name = f"records:{tmp_path / 'out'}"
+    config.dataset.name = f"records:{output}"
     after = open_source(config)[0]
     assert (after.labels, len(after)) == (before.labels, len(before))
     assert after[0][0].pixels().tolist() == before[0][0].pixels().tolist()

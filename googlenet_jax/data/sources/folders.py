@@ -14,7 +14,8 @@ from googlenet_jax.errors import UserError, shown
 
 log = logging.getLogger(__name__)
 _TRAIN = ("train", "training")
-_VAL = ("val", "valid", "validation", "test", "testing")  # the first that is there is taken
+_TEST = ("test", "testing")
+_VAL = ("val", "valid", "validation", *_TEST)  # the first that is there is taken
 _MOST_DIGITS = 6  # of a label in a list
 _FRACTION = (
     "set config.dataset.val_fraction=0.1 (googlenet prepare: --val_fraction 0.1) to keep a share of train for it"
@@ -59,7 +60,10 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
         log.info("%s: %s", shown(tree.name(""), 200), left_out_line(left_out + val_left_out))
     if val is None:
         if fraction is None:
-            raise UserError(f"{tree.where()} has no directory 'val', or one of {', '.join(_VAL[1:])}: {_FRACTION}")
+            own = (
+                f"; its own directories ({shown(', '.join(names))}) would be the classes" if train_name is None else ""
+            )
+            raise UserError(f"{tree.where()} has no directory 'val', or one of {', '.join(_VAL[1:])}{own}: {_FRACTION}")
         return _split(train, fraction)
     if train.labels != val.labels:
         odd = sorted({*train.labels} ^ {*val.labels})
@@ -84,7 +88,7 @@ def _validation(
 ) -> tuple[FileSource | None, str, list[str]]:
     """The validation images, the directory that they are in and the files in it that were left out."""
     for name in names:
-        found = labelled(tree, name, labels)
+        found = None if name.lower() in _TEST else labelled(tree, name, labels)
         if found is None and tree.directories(name):
             found = _class_folders(tree, name)
         if found is None:

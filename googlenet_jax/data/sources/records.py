@@ -8,6 +8,7 @@ little-endian uint32.
 
 import contextlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,9 +47,9 @@ def encode(label: int, name: str, image: bytes, offsets: np.ndarray | None = Non
 
 
 class _Shard(NamedTuple):
-    """What `ArrayRecordDataSource` asks of a file whose records it need not count."""
+    """What `ArrayRecordDataSource` asks of a file whose records it need not count; its name in bytes, of any kind."""
 
-    filename: str
+    filename: bytes
     skip: int
     take: int
     examples_in_shard: int
@@ -66,7 +67,7 @@ class RecordSource:
     def __init__(self, directory: Path, shards: Sequence[dict[str, Any]], labels: Sequence[str]):
         self.directory, self.labels = directory, list(labels)
         self._records = ArrayRecordDataSource(
-            [_Shard(str(directory / s["file"]), 0, s["images"], s["images"]) for s in shards]
+            [_Shard(os.fsencode(directory / s["file"]), 0, s["images"], s["images"]) for s in shards]
         )
 
     def __len__(self) -> int:
@@ -112,7 +113,7 @@ def open_records(place: str, config: ml_collections.ConfigDict) -> Splits:
 
 def _check_shard(path: Path, images: int) -> None:
     try:
-        with contextlib.closing(ArrayRecordReader(str(path))) as reader:
+        with contextlib.closing(ArrayRecordReader(os.fsencode(path))) as reader:
             found = reader.num_records()
     except (RuntimeError, ValueError, OSError):
         found = 0
