@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Callable
 
+_MOST_SHOWN = 4096  # characters of an error, in which there may be a path
+
 
 class UserError(Exception):
     """Something a user can mend: its message is one line that names the thing and the way out."""
@@ -36,6 +38,8 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> int:
     Returns:
       The exit status: 2 for a `UserError` or an `OSError`, 130 for an interrupt.
     """
+    if hasattr(sys.stdout, "reconfigure"):  # names of files and classes are printed, whatever bytes they are of
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return command() or 0
     except UserError as error:
@@ -58,5 +62,5 @@ def run_command(command: Callable[[], int | None], debug: bool = False) -> int:
             raise
         print("interrupted", file=sys.stderr)
         return 130
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print(f"error: {shown(' '.join(message.split()), _MOST_SHOWN)}", file=sys.stderr)
     return 2

@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.config import from_json
-from googlenet_jax.data.pictures.picture import read_image
+from googlenet_jax.data.pictures.arrays import as_pixels, each_image
 from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
 from googlenet_jax.models.googlenet import GoogLeNet
@@ -59,17 +59,17 @@ class Net:
         """Class probabilities.
 
         Args:
-          images: uint8 RGB arrays (h, w, 3), an array (n, h, w, 3), or paths of image files; one may stand alone.
+          images: one or several, also mixed, of uint8 RGB arrays (h, w, 3), grey ones (h, w) and (h, w, 1), RGBA ones,
+            which are laid over white, the same of uint16, PIL images, paths, and the bytes of image files; or an array
+            (n, h, w, 3). A file with transparency keeps its colours, as in training.
 
         Returns:
           (n, classes) float32 array.
 
         Raises:
-          UserError: for an image that cannot be read, or an array of another kind.
+          UserError: for an image that cannot be read, or something else.
         """
-        if isinstance(images, str | Path) or getattr(images, "ndim", 0) == 3:
-            images = [images]
-        crops = [self.preprocess.crop(_as_image(image)) for image in images]
+        crops = [self.preprocess.crop(as_pixels(image)) for image in each_image(images)]
         if not crops:
             return np.zeros((0, len(self.labels)), np.float32)
         # A few batch sizes are compiled, not one a number of images.
@@ -87,7 +87,12 @@ class Net:
 
         Returns:
           One `Prediction` an image.
+
+        Raises:
+          UserError: as `probabilities`, and for a `top` under 1.
         """
+        if top < 1:
+            raise UserError(f"top={top}: at least 1 class must be named")
         predictions = []
         for row in self.probabilities(images):
             classes = [int(i) for i in np.argsort(-row, kind="stable")[:top]]
@@ -126,12 +131,3 @@ def load(path: str | Path) -> Net:
     labels = meta["labels"]
     model = make_model(config, len(labels))
     return Net(model, variables, labels, Preprocess.from_dict(meta["preprocess"]), config, int(meta["step"]))
-
-
-def _as_image(image: Any) -> np.ndarray:
-    if isinstance(image, str | Path):
-        return read_image(image)
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
-        raise UserError(f"an image must be a uint8 array (h, w, 3) or a path, got {array.dtype} {array.shape}")
-    return array

@@ -1,9 +1,11 @@
 """After training: gn.load, the googlenet command, the notebook."""
 
+import io
 import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import nbformat
 import numpy as np
 import pytest
@@ -57,8 +59,37 @@ def test_one_image_many_images_paths_and_none(run, tmp_path):
     assert among_two.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
     assert net.predict([]) == []
     assert len(net.predict([image] * 70)) == 70
-    with pytest.raises(UserError, match="uint8"):
-        net.predict(image.astype(np.float32))
+    for top in (0, -1):
+        with pytest.raises(UserError, match=f"top={top}: at least 1"):
+            net.predict(image, top=top)
+
+
+def test_images_of_every_kind_may_stand_in_one_list(run, tmp_path):
+    net = gn.load(run)
+    grey = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
+    rgb = np.stack([grey] * 3, -1)
+    opaque = np.dstack([rgb, np.full_like(grey, 255)])
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG")
+    (tmp_path / "grey.png").write_bytes(file.getvalue())
+    kinds = [
+        rgb,
+        grey,
+        grey[..., None],
+        opaque,
+        grey.astype(np.uint16) << 8 | 77,
+        jnp.asarray(rgb),
+        Image.fromarray(grey),
+        Image.fromarray(opaque),
+        tmp_path / "grey.png",
+        str(tmp_path / "grey.png"),
+        file.getvalue(),
+    ]
+    alike = net.probabilities(kinds)
+    np.testing.assert_allclose(alike, np.repeat(alike[:1], len(kinds), 0), atol=1e-6)
+    for kind in kinds:
+        assert net.probabilities(kind).shape == (1, 4)
+    assert net.probabilities(np.stack([grey] * 2)[..., None]).shape == (2, 4)
 
 
 def test_evaluate_repeats_the_trainings_best_line(run, run_command):
@@ -147,26 +178,11 @@ def test_fine_tuning_refuses_another_network(run, changes, words):
         initialize(None, config, make_preprocess(config))
 
 
-def test_predict_prints_tables_and_json(run, run_command, tmp_path):
-    Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
-    arguments = ["-m", "googlenet_jax.cli", "predict", "--checkpoint", run, tmp_path / "red.png"]
-    result = run_command(*arguments, "--json")
-    assert result.returncode == 0, result.stderr
-    (entry,) = json.loads(result.stdout)
-    assert entry["image"] == str(tmp_path / "red.png")
-    assert len(entry["labels"]) == len(entry["probabilities"]) == 4
-    table = run_command(*arguments, "--top", 2).stdout.splitlines()
-    assert table[0] == str(tmp_path / "red.png")
-    assert entry["labels"][0] in table[1]
-    assert len(table) == 3
-
-
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
         (["predict", "--checkpoint", "RUN", "nowhere.png"], "nowhere.png"),
         (["predict", "--checkpoint", "nowhere", "README.md"], "nowhere"),
-        (["predict", "--checkpoint", "RUN", "README.md"], "README.md"),
         (["evaluate", "--checkpoint", "RUN", "--dataset", "digits"], "10 classes"),
         (["evaluate", "--checkpoint", "configs"], "no checkpoint"),
         (["summary", "--variant", "papr"], "did you mean 'paper'"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from googlenet_jax.cli import arguments
 from googlenet_jax.config.choices import TEST_CROPS
+from googlenet_jax.errors import shown
 from googlenet_jax.system import runtime
 
 _MOST_CLASSES = 20
@@ -60,6 +61,7 @@ def show_evaluation(
     runtime.configure_jax()
     from rich.progress import Progress
     from rich.table import Table
+    from rich.text import Text
 
     from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
     from googlenet_jax.system.console import console, show_log
@@ -76,7 +78,8 @@ def show_evaluation(
         print(json.dumps(values, indent=2))
         return
     for checkpoint in values["checkpoints"]:
-        console.print(f"{checkpoint['path']} at step {checkpoint['step']}", soft_wrap=True)
+        path = shown(checkpoint["path"], 4096)
+        console.print(f"{path} at step {checkpoint['step']}", soft_wrap=True, markup=False)
     table = Table("images", "crops", "top-1", "top-5", "loss")
     rates = (f"{values['top1']:.2%}", f"{values['top5']:.2%}", f"{values['loss']:.4f}")
     table.add_row(str(values["images"]), str(crops), *rates)
@@ -85,5 +88,5 @@ def show_evaluation(
     title = "by class" if len(counted) <= _MOST_CLASSES else f"the {_MOST_CLASSES} hardest of {len(counted)} classes"
     by_class = Table("class", "images", "top-1", title=f"{title} (--json has all)", title_justify="left")
     for rate, name, images in sorted(counted)[:_MOST_CLASSES]:
-        by_class.add_row(name, str(images), f"{rate:.2%}")
+        by_class.add_row(Text(shown(name)), str(images), f"{rate:.2%}")
     console.print(by_class)

@@ -1,39 +1,134 @@
 """The `googlenet predict` command."""
 
 import argparse
+import collections
+import functools
+import itertools
 import json
-from pathlib import Path
-from typing import Any
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from googlenet_jax.cli import arguments
-from googlenet_jax.errors import UserError
+from googlenet_jax.cli.images import Named, named_images
+from googlenet_jax.errors import UserError, reason, shown, where
 from googlenet_jax.system import runtime
+
+if TYPE_CHECKING:
+    from googlenet_jax.net import Net, Prediction
+
+_BATCH = 64  # images; what a network is compiled for at most, see `Net.probabilities`
+_MOST_SHOWN = 4096  # characters of a path
 
 
 def add_command(commands: Any) -> None:
     """Adds it to the subparsers of the `googlenet` command."""
     parents = [arguments.debug(), arguments.checkpoint(), arguments.as_json()]
     parser = commands.add_parser("predict", parents=parents, help="classify image files")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        type=arguments.path,
+        metavar="IMAGE",
+        help="files; directories, for the images in them at any depth; patterns such as 'cats/*.jpg', quoted; or - for "
+        "standard input, an image or a path a line. The exit status is 1 if one of them cannot be read",
+    )
     parser.add_argument("--top", type=int, default=5, metavar="K", help="classes to name (default %(default)s)")
     parser.set_defaults(run=_predict)
 
 
-def _predict(flags: argparse.Namespace) -> None:
+def _predict(flags: argparse.Namespace) -> int:
     if flags.top < 1:
         raise UserError(f"--top {flags.top}: at least 1")
-    for image in flags.images:
-        if not Path(image).is_file():
-            raise UserError(f"{image}: there is no such file")
+    images, total = named_images(flags.images)
     runtime.configure_jax()
-    from googlenet_jax.net import load
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    predictions = load(flags.checkpoint).predict(flags.images, flags.top)
+    from googlenet_jax.net import load
+    from googlenet_jax.system.console import console, error_console
+
+    net = load(flags.checkpoint)
+    # On a terminal results go above the bar; if standard output leads elsewhere, the bar has the terminal for itself.
+    show: Callable[..., object] = print
+    if console.is_terminal:
+        show = functools.partial(console.print, markup=False, soft_wrap=True)
+    terminal = console if console.is_terminal else error_console
+    hidden = not terminal.is_terminal or (flags.json and terminal is console)
+    failed = 0
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, console=terminal, disable=hidden, transient=True, redirect_stdout=console.is_terminal
+    ) as progress:
+        task = progress.add_task("predicting", total=total)
+        for number, (name, result) in enumerate(_results(net, images, flags.top)):
+            if flags.json:
+                show("[\n" if number == 0 else ",\n", _json_entry(name, result), sep="", end="")
+            else:
+                show(_table(name, result))
+            failed += isinstance(result, str)
+            progress.advance(task)
     if flags.json:
-        rows = (prediction._asdict() for prediction in predictions)
-        print(json.dumps([{"image": image, **row} for image, row in zip(flags.images, rows, strict=True)], indent=2))
-        return
-    for image, prediction in zip(flags.images, predictions, strict=True):
-        print(image)
-        for label, probability in zip(prediction.labels, prediction.probabilities, strict=True):
-            print(f"  {100 * probability:6.2f} %  {label}")
+        show("\n]")
+    return 1 if failed else 0
+
+
+def _results(net: "Net", images: Iterator[Named], top: int) -> "Iterator[tuple[str, Prediction | str]]":
+    """(name, prediction or why there is none) of each image, a batch at a time."""
+    read = _read_ahead(images, functools.partial(_crop, net))
+    while batch := list(itertools.islice(read, _BATCH)):
+        predictions = iter(net.predict([crop for _, crop in batch if not isinstance(crop, str)], top))
+        for image, crop in batch:
+            yield image.name, crop if isinstance(crop, str) else next(predictions)
+
+
+def _read_ahead(
+    images: Iterable[Named], crop: Callable[[Named], np.ndarray | str]
+) -> Iterator[tuple[Named, np.ndarray | str]]:
+    """Each image with its crop, in order; threads are up to a batch ahead."""
+    waiting: collections.deque[tuple[Named, Future[np.ndarray | str]]] = collections.deque()
+    with ThreadPoolExecutor(runtime.cpu_cores()) as threads:
+        for image in images:
+            waiting.append((image, threads.submit(crop, image)))
+            if len(waiting) > _BATCH:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+
+
+def _crop(net: "Net", image: Named) -> np.ndarray | str:
+    """What the network sees of an image, (size, size, 3) uint8; or why it cannot be read."""
+    from googlenet_jax.data.pictures.picture import decode_image, read_image
+
+    if image.problem:
+        return image.problem
+    try:
+        return net.preprocess.crop(
+            read_image(image.name) if image.data is None else decode_image(image.data, image.name)
+        )
+    except (UserError, OSError) as error:
+        problem = str(error)
+        for name in (where(image.name), image.name):
+            problem = problem.removeprefix(f"{name}: ")
+        return problem
+    except MemoryError as error:
+        return reason(error)
+
+
+def _table(name: str, result: "Prediction | str") -> str:
+    lines = [shown(name, _MOST_SHOWN)]
+    if isinstance(result, str):
+        lines.append(f"  cannot be read: {shown(result, 400)}")
+    else:
+        rows = zip(result.labels, result.probabilities, strict=True)
+        lines += [f"  {100 * probability:6.2f} %  {shown(label, 400)}" for label, probability in rows]
+    return "\n".join(lines)
+
+
+def _json_entry(name: str, result: "Prediction | str") -> str:
+    found = {"error": result} if isinstance(result, str) else result._asdict()
+    return textwrap.indent(json.dumps({"image": name, **found}, indent=2), "  ")

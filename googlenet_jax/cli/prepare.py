@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from googlenet_jax.cli import arguments
+from googlenet_jax.config.fields import FIELDS
 from googlenet_jax.errors import UserError
 from googlenet_jax.system import storage
 
@@ -53,6 +54,12 @@ def add_command(commands: Any) -> None:
         help="ILSVRC2012_devkit_t12.tar.gz",
     )
     parser.add_argument(
+        "--val_fraction",
+        type=float,
+        metavar="SHARE",
+        help="for a folder without validation images: share of its training images, of every class, to validate on",
+    )
+    parser.add_argument(
         "--manual_dir",
         type=arguments.path,
         metavar="DIR",
@@ -64,13 +71,16 @@ def add_command(commands: Any) -> None:
 def _prepare(flags: argparse.Namespace) -> None:
     kind, _, place = flags.source.partition(":")
     if kind == "tfds" and place:
-        _refuse(flags, "train", "val", "devkit", "tiles")
+        _refuse(flags, "train", "val", "devkit", "tiles", "val_fraction")
         _prepare_tfds(place, flags)
     elif kind == "folder" and place:
         _refuse(flags, "train", "val", "devkit", "manual_dir")
+        share = FIELDS["dataset.val_fraction"]
+        if flags.val_fraction is not None and not share.accepts(flags.val_fraction):
+            raise UserError(f"--val_fraction {flags.val_fraction:g}: {share.allowed}")
         _pack(flags)
     elif flags.source == "imagenet":
-        _refuse(flags, "manual_dir")
+        _refuse(flags, "manual_dir", "val_fraction")
         _pack(flags)
     else:
         raise UserError(f"{flags.source}: give folder:PATH, imagenet or tfds:NAME")
@@ -110,8 +120,9 @@ def _pack(flags: argparse.Namespace) -> None:
         TimeRemainingColumn,
     )
 
-    from googlenet_jax.system.console import console
+    from googlenet_jax.system.console import console, show_log
 
+    show_log(alone=True)
     output = _path(flags, "output")
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
@@ -130,7 +141,8 @@ def _pack(flags: argparse.Namespace) -> None:
         else:
             from googlenet_jax.prepare.folder import prepare_folder
 
-            summary = prepare_folder(flags.source.partition(":")[2], output, flags.tiles, advance)
+            place = flags.source.partition(":")[2]
+            summary = prepare_folder(place, output, flags.tiles, advance, flags.val_fraction)
     print(f"{', '.join(f'{count} {split}' for split, count in summary['images'].items())} images written to {output}")
     if flags.tiles:
         plain = "; ".join(f"{count} {reason}" for reason, count in sorted(summary["plain"].items()))

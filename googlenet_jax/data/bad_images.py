@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from googlenet_jax.data.pictures.picture import BadImageError, Picture
 from googlenet_jax.data.sources.base import Source
+from googlenet_jax.errors import shown
 
 log = logging.getLogger(__name__)
+_MOST_SHOWN = 500  # characters of a line
 
 
 class Loaded(NamedTuple):
@@ -64,8 +66,8 @@ class BadImageLog:
                 raise BadImageError(f"{line}; config.dataset.bad_images=mend goes on without what cannot be read")
             if line not in self.skipped:
                 self.skipped.add(line)
-                log.warning("skipped %s (%d so far)", line, len(self.skipped))
+                log.warning("skipped %s (%d so far)", shown(line, _MOST_SHOWN), len(self.skipped))
         for line in mended:
             if line not in self.mended:
                 self.mended.add(line)
-                log.info("mended %s", line)
+                log.info("mended %s", shown(line, _MOST_SHOWN))

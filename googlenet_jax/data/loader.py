@@ -9,7 +9,7 @@ Threads and workers each load a part of a batch at a time; Grain runs them and k
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import grain
@@ -22,12 +22,10 @@ from googlenet_jax.data.bad_images import BadImageLog, load
 from googlenet_jax.data.crops.training import TrainCrop, make_train_crop
 from googlenet_jax.data.crops.windows import DRAWS
 from googlenet_jax.data.pictures.picture import BadImageError, Picture, Pixels
+from googlenet_jax.data.plan import Plan, make_plan
 from googlenet_jax.data.sources.base import Source
-from googlenet_jax.errors import UserError
-from googlenet_jax.system.runtime import cpu_cores
+from googlenet_jax.errors import UserError, reason
 
-_PART = range(8, 33)  # images: so few that the first batch comes soon, so many that handing them over costs little
-_MOST_BYTES_IN_FLIGHT = 4 << 30
 _MOST_BAD_IN_A_ROW = 100
 _ENDLESS = 1 << 48
 
@@ -36,7 +34,8 @@ class Batch(NamedTuple):
     """A process's share of a batch.
 
     Attributes:
-      images: (n, size, size, 3) uint8 RGB array; for evaluation a tuple of arrays, one a network.
+      images: uint8 RGB. For training an (n, size, size, 3) array; for evaluation a tuple of arrays, (n, *shape), one
+        for each array that the crop gives of a picture: a network's (windows, size, size, 3), or `cached`'s one square.
       labels: (n,) int32 array.
       weights: (n,) float32 array: 1, or 0 for what only fills up the last batch or could not be read.
     """
@@ -65,19 +64,15 @@ class _Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Split:
-    """How batches are split among processes, and within one into parts of equal size."""
+    """How batches are split among processes, and within one into parts of `size` images, which divides its share."""
 
     batch_size: int
     process: Process
+    size: int
 
     @property
     def share(self) -> int:
         return self.batch_size // self.process.count
-
-    @property
-    def size(self) -> int:
-        """Images a part: what divides the share and lies in `_PART`, or all."""
-        return max((size for size in _PART if self.share % size == 0), default=self.share)
 
     def position(self, part: int) -> int:
         """Where this process's part of that number begins, in images since the first batch."""
@@ -185,12 +180,10 @@ def train_batches(
     Raises:
       UserError: by the iterator, if no image can be read or one that cannot shall stop the run.
     """
-    split = _Split(config.batch_size, process)
+    plan = make_plan(config.batch_size // process.count, 3 * config.dataset.image_size**2, config.dataset, "training")
+    split = _Split(config.batch_size, process, plan.size)
     parts = _TrainParts(source, make_train_crop(config, crop), split, config.seed, config.dataset.bad_images)
-    image_bytes = 3 * config.dataset.image_size**2
-    with contextlib.closing(
-        _batches(parts, split, first, _ENDLESS, config.dataset, image_bytes, bad_images)
-    ) as batches:
+    with contextlib.closing(_batches(parts, split, first, _ENDLESS, plan, bad_images)) as batches:
         for batch in batches:
             if not batch.weights.all():
                 count = min(len(source), _MOST_BAD_IN_A_ROW)
@@ -220,12 +213,12 @@ def eval_batches(
       An iterator over this process's share of ceil(len(source) / batch_size) batches.
     """
     size = config.dataset.image_size
-    split = _Split(batch_size, process)
     blank = crop(Pixels(np.zeros((size, size, 3), np.uint8)))
-    parts = _EvalParts(source, crop, split, blank, config.dataset.bad_images == "mend")
     image_bytes = sum(array.nbytes for array in blank)
-    last = -(-len(source) // batch_size)
-    return _batches(parts, split, 0, last, config.dataset, image_bytes, bad_images)
+    plan = make_plan(batch_size // process.count, image_bytes, config.dataset, "validation")
+    split = _Split(batch_size, process, plan.size)
+    parts = _EvalParts(source, crop, split, blank, config.dataset.bad_images == "mend")
+    return _batches(parts, split, 0, -(-len(source) // batch_size), plan, bad_images)
 
 
 def _batches(
@@ -233,36 +226,56 @@ def _batches(
     split: _Split,
     first: int,
     last: int,
-    config: ml_collections.ConfigDict,
-    image_bytes: int,
+    plan: Plan,
     bad_images: BadImageLog,
 ) -> Generator[Batch, None, None]:
     """Batches first to last from their parts, loaded ahead by threads or worker processes."""
     each = split.share // split.size
-    part_bytes = image_bytes * split.size
-    threads = config.num_threads or max(cpu_cores() // max(config.num_workers, 1), 1)
-    threads = min(threads, max(_MOST_BYTES_IN_FLIGHT // part_bytes, 2))
-    ahead = max(min(2 * each, _MOST_BYTES_IN_FLIGHT // part_bytes), threads + 2)  # parts: two batches, within bounds
     numbers = grain.MapDataset.range(first * each, last * each)
-    dataset = numbers.map(parts).to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
-    if config.num_workers:
+    options = grain.ReadOptions(num_threads=plan.threads, prefetch_buffer_size=plan.ahead)
+    dataset = numbers.map(parts).to_iter_dataset(options)
+    if plan.workers:
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers ask for absl's flags, which not every caller has
-        options = grain.MultiprocessingOptions(config.num_workers, per_worker_buffer_size=ahead)
-        dataset = dataset.mp_prefetch(options)
-    with contextlib.closing(iter(dataset)) as stream:
-        while group := list(itertools.islice(stream, each)):
-            for part in group:
-                bad_images.report(part.mended, part.skipped)
-            yield _joined([part.batch for part in group])
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(plan.workers, per_worker_buffer_size=plan.buffer))
+    with contextlib.closing(iter(dataset)) as stream, _readable_errors():
+        for part in stream:
+            group = itertools.chain([part], itertools.islice(stream, each - 1))
+            del part  # its shared memory is free when it is copied
+            yield _joined(_reported(group, bad_images), each, copied=plan.workers > 0)
 
 
-def _joined(batches: list[Batch]) -> Batch:
-    if len(batches) == 1:
-        return batches[0]
-    images, labels, weights = zip(*batches, strict=True)
-    if isinstance(images[0], tuple):
-        joined: Any = tuple(np.concatenate(arrays) for arrays in zip(*images, strict=True))
-    else:
-        joined = np.concatenate(images)
-    return Batch(joined, np.concatenate(labels), np.concatenate(weights))
+def _reported(parts: Iterable[_Part], bad_images: BadImageLog) -> Iterator[Batch]:
+    for part in parts:
+        bad_images.report(part.mended, part.skipped)
+        yield part.batch
+
+
+def _joined(parts: Iterator[Batch], count: int, copied: bool) -> Batch:
+    """A batch of so many parts. They are copied one at a time, so that shared memory never holds a whole batch."""
+    if count == 1 and not copied:
+        return next(parts)
+    whole: list[np.ndarray] = []
+    for number, part in enumerate(parts):
+        several = isinstance(part.images, tuple)
+        arrays = [*(part.images if several else [part.images]), part.labels, part.weights]
+        size = len(part.labels)
+        whole = whole or [np.empty((count * size, *array.shape[1:]), array.dtype) for array in arrays]
+        for target, array in zip(whole, arrays, strict=True):
+            target[number * size : (number + 1) * size] = array
+    *images, labels, weights = whole
+    return Batch(tuple(images) if several else images[0], labels, weights)
+
+
+@contextlib.contextmanager
+def _readable_errors() -> Iterator[None]:
+    """Grain tells with a RuntimeError of a process that was killed."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "terminated unexpectedly" not in str(error):
+            raise
+        raise UserError(
+            f"a process that loads images was killed ({reason(error)}): exit code -7 tells of a full /dev/shm (docker "
+            "run --shm-size=4g, or --ipc=host), -9 of full memory; config.dataset.num_workers=0 loads in this process"
+        ) from None

@@ -50,7 +50,8 @@ class Preprocess:
         """Pixels as the network's input.
 
         Args:
-          images: (n, h, w, 3) RGB array, 0 to 255, uint8 or float, as `crop` gives them or larger.
+          images: (n, h, w, 3) RGB array, 0 to 255, uint8 or float: squares of `image_size` as `crop` gives them, which
+            are resized to `network_size`; those of another size keep it.
 
         Returns:
           (n, h', w', 3) float32 array in `channel_order`.
@@ -64,7 +65,14 @@ class Preprocess:
         return (pixels - by_channel(jnp.asarray(self.mean))) / by_channel(jnp.asarray(self.std))
 
     def __call__(self, images: Any) -> jax.Array:
-        """(n, h, w, 3) uint8 images of any size -> the network's normalised input."""
+        """What the network sees of images: each one's central square, normalised.
+
+        Args:
+          images: (h, w, 3) uint8 RGB arrays, each of any size; an (n, h, w, 3) array is a sequence of them.
+
+        Returns:
+          (n, network_size, network_size, 3) float32 array in `channel_order`.
+        """
         return self.normalize(jnp.asarray(np.stack([self.crop(np.asarray(image)) for image in images])))
 
     def replace(self, **changes: Any) -> "Preprocess":

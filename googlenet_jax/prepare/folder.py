@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from googlenet_jax.config.fields import default_config
 from googlenet_jax.data.pictures.picture import BadImageError
-from googlenet_jax.data.sources.folders import FileSource, open_folder
+from googlenet_jax.data.sources.folders import open_folder
+from googlenet_jax.data.sources.tree import FileSource
 from googlenet_jax.errors import UserError
 from googlenet_jax.prepare.pack import Advance, Item, pack
 
@@ -31,13 +33,16 @@ class _Files:
         pass  # what the folder holds is what there should be
 
 
-def prepare_folder(root: str, output: Path, tiles: bool, advance: Advance) -> dict[str, Any]:
+def prepare_folder(
+    root: str, output: Path, tiles: bool, advance: Advance, val_fraction: float | None = None
+) -> dict[str, Any]:
     """Packs a folder dataset.
 
     Args:
       root: as in config.dataset.name=folder:ROOT.
       output: directory to write.
       tiles, advance: as for `pack`.
+      val_fraction: see `config.dataset.val_fraction`.
 
     Returns:
       As `pack`.
@@ -45,7 +50,9 @@ def prepare_folder(root: str, output: Path, tiles: bool, advance: Advance) -> di
     Raises:
       UserError: if the folder is no dataset, or as `pack`.
     """
-    train, val = open_folder(root)
+    config = default_config()
+    config.dataset.val_fraction = val_fraction
+    train, val = open_folder(root, config)
     streams = [_Files("train", train), _Files("val", val)]
     listing = json.dumps([[source.paths, source.classes] for source in (train, val)]).encode()
     origin = f"folder:{root} of {hashlib.sha256(listing).hexdigest()[:16]}"  # what is gone on with must be the same

@@ -10,33 +10,17 @@ import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from googlenet_jax.errors import UserError, reason
+from googlenet_jax.data.sources.devkit import Devkit, read_devkit, read_member
+from googlenet_jax.errors import UserError
 from googlenet_jax.prepare.pack import Advance, Item, Stream, pack
 
 _MAX_IMAGE = 256 << 20
-_MAX_DEVKIT_FILE = 64 << 20
 _CLASS = re.compile(r"n\d{8}")
 _VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
-
-
-class Devkit(NamedTuple):
-    """What the development kit says.
-
-    Attributes:
-      wnids: WordNet ids of the classes, sorted: the order that everybody numbers them in.
-      labels: their names.
-      train_images: of each class.
-      val_classes: of each validation image.
-    """
-
-    wnids: list[str]
-    labels: list[str]
-    train_images: list[int]
-    val_classes: list[int]
 
 
 def prepare_imagenet(
@@ -55,49 +39,10 @@ def prepare_imagenet(
     Raises:
       UserError: if an archive is damaged, holds something else, or images are missing.
     """
-    kit = read_devkit(devkit)
+    with devkit.open("rb") as file:
+        kit = read_devkit(file, f"--devkit {devkit}")
     streams: list[Stream] = [_Train(train, kit), _Val(val, kit)]
     return pack(output, f"ImageNet from {train.name} and {val.name}", kit.labels, streams, tiles, advance)
-
-
-def read_devkit(path: Path) -> Devkit:
-    """Reads the classes and the validation images' labels.
-
-    Args:
-      path: ILSVRC2012_devkit_t12.tar.gz.
-
-    Returns:
-      A `Devkit`.
-
-    Raises:
-      UserError: if it is something else.
-    """
-    from scipy.io import loadmat  # takes a while, and only this needs it
-
-    files = {}
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                name = Path(member.name).name
-                if name in ("meta.mat", "ILSVRC2012_validation_ground_truth.txt") and member.isreg():
-                    files[name] = _read(archive, member, _MAX_DEVKIT_FILE)
-        synsets = loadmat(io.BytesIO(files["meta.mat"]), squeeze_me=True)["synsets"]
-        leaves = [entry for entry in np.atleast_1d(synsets) if int(entry["num_children"]) == 0]
-        leaves.sort(key=lambda entry: str(entry["WNID"]))
-        number = {int(entry["ILSVRC2012_ID"]): i for i, entry in enumerate(leaves)}
-        truth = files["ILSVRC2012_validation_ground_truth.txt"].decode().split()
-        return Devkit(
-            wnids=[str(entry["WNID"]) for entry in leaves],
-            labels=[str(entry["words"]) for entry in leaves],
-            train_images=[int(entry["num_train_images"]) for entry in leaves],
-            val_classes=[number[int(line)] for line in truth],
-        )
-    except KeyError as error:
-        raise UserError(f"--devkit {path}: it lacks {error}; it should be ILSVRC2012_devkit_t12.tar.gz") from None
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # tarfile, zlib and scipy raise many kinds for damaged data
-        raise UserError(f"--devkit {path}: damaged, or something else ({reason(error)})") from None
 
 
 class _Train:
@@ -125,7 +70,7 @@ class _Train:
                 for image, images in _members(inner, inner_at, where):
                     done = here + inner_at + image.offset_data + image.size
                     after = [here, inner_at + _behind(image)]
-                    yield Item(number[wnid], image.name, _read(images, image, _MAX_IMAGE, where), after, done)
+                    yield Item(number[wnid], image.name, read_member(images, image, _MAX_IMAGE, where), after, done)
                 inner_at = 0
 
     def check(self, images: Sequence[int]) -> None:
@@ -150,7 +95,7 @@ class _Val:
                     raise UserError(f"{where}: {image.name} is not an image that the devkit has a label for")
                 label = self.kit.val_classes[int(name[1]) - 1]
                 after = at + _behind(image)
-                yield Item(label, image.name, _read(images, image, _MAX_IMAGE, where), after, after)
+                yield Item(label, image.name, read_member(images, image, _MAX_IMAGE, where), after, after)
 
     def check(self, images: Sequence[int]) -> None:
         wanted = np.bincount(self.kit.val_classes, minlength=len(self.kit.wnids)).tolist()
@@ -197,17 +142,6 @@ class _Behind(io.RawIOBase):
 def _behind(member: tarfile.TarInfo) -> int:
     """Where the next member begins."""
     return member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-
-
-def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int, where: str = "") -> bytes:
-    if member.size > limit or member.issparse() or not member.isreg():
-        raise UserError(f"{where}: {member.name} is not a file that belongs here ({member.size:,} bytes)")
-    file = archive.extractfile(member)
-    assert file is not None  # it is regular
-    data = file.read()
-    if len(data) != member.size:
-        raise UserError(f"{where}: cut off in {member.name}; download it again")
-    return data
 
 
 def _compare(where: str, kit: Devkit, found: Sequence[int], wanted: Sequence[int]) -> None:

@@ -180,7 +180,7 @@ def _pack_split(
         name = f"{stream.split}-{len(split['shards']):05d}.array_record"
         partial = output / f"{name}.partial"
         partial.unlink(missing_ok=True)
-        writer = ArrayRecordWriter(str(partial), _OPTIONS)
+        writer = ArrayRecordWriter(os.fsencode(partial), _OPTIONS)  # bytes: a name of any kind
         count, plain = 0, collections.Counter(state["plain"])
         one: _Packed | None = first
         while one is not None:

@@ -8,8 +8,9 @@ from typing import TextIO
 import jax
 from rich.console import Console
 
-console = Console(highlight=False)
-_error_console = Console(highlight=False, stderr=True)
+# What is printed may come from files' names: ":cat:" is no emoji there.
+console = Console(highlight=False, emoji=False)
+error_console = Console(highlight=False, emoji=False, stderr=True)
 log = logging.getLogger(__name__)
 
 
@@ -54,17 +55,21 @@ class _ConsoleHandler(logging.Handler):
             console.print(record.getMessage(), soft_wrap=True, markup=False)
         else:
             text = f"{record.levelname.lower()}: {record.getMessage()}"
-            _error_console.print(text, soft_wrap=True, markup=False)
+            error_console.print(text, soft_wrap=True, markup=False)
 
 
-def show_log() -> None:
-    """Sends this package's log messages to the terminal, which may go away; of several processes the first speaks."""
+def show_log(alone: bool = False) -> None:
+    """Sends this package's log messages to the terminal, which may go away; of several processes the first speaks.
+
+    Args:
+      alone: there are no other processes; then JAX is not asked, and takes no device.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if hasattr(stream, "reconfigure") and not isinstance(stream, _Steady):
             setattr(sys, name, _Steady(stream))
     root = logging.getLogger("googlenet_jax")
-    root.addHandler(_ConsoleHandler() if jax.process_index() == 0 else logging.NullHandler())
+    root.addHandler(_ConsoleHandler() if alone or jax.process_index() == 0 else logging.NullHandler())
     root.setLevel(logging.INFO)
     root.propagate = False
     # What Orbax raises of a full disk it also logs with a traceback, and writes that end later find nobody waiting.

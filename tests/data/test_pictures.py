@@ -1,15 +1,19 @@
 """Pictures of every kind of file, their windows, and resizing, against Pillow."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from conftest import ROOT
+from PIL import Image, PngImagePlugin
 
 from googlenet_jax.data.crops.resize import FILTERS, center_crop, crop_at, resize
 from googlenet_jax.data.crops.windows import DRAWS, paddle_window, torchvision_window
 from googlenet_jax.data.pictures import jpeg
 from googlenet_jax.data.pictures.picture import BadImageError, Pixels, decode_image, open_picture, read_image
+from googlenet_jax.data.pictures.pillow import FORMATS, HEAD, is_image
 
 
 def scene(height, width, seed=0):
@@ -208,6 +212,64 @@ def test_images_that_cannot_be_read(tmp_path):
     Image.new("1", (30_000, 30_000)).save(bomb)
     with pytest.raises(BadImageError, match="bomb"):
         read_image(bomb)
+
+
+def test_large_metadata_is_read_and_bounded():
+    """Editing history and printers' profiles of some megabytes."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text("xmp", "a" * 2_000_000, zip=True)
+    image = scene(8, 8)
+    for data in (encoded(image, "PNG", pnginfo=info), encoded(image, "PNG", icc_profile=bytes(3_000_000))):
+        picture = open_picture(data, "a.png")
+        assert picture.oddity == ""
+        np.testing.assert_array_equal(picture.pixels(), image)
+    info.add_text("bomb", "a" * 70_000_000, zip=True)
+    with pytest.raises(BadImageError, match=r"a\.png"):
+        decode_image(encoded(image, "PNG", pnginfo=info), "a.png")
+
+
+def test_heic_is_refused_with_the_way_out():
+    for brand in (b"heic", b"mif1"):
+        with pytest.raises(BadImageError, match=r"a\.heic: a HEIC file; convert it"):
+            decode_image(b"\0\0\0\x18ftyp" + brand + bytes(100), "a.heic")
+
+
+def test_images_are_known_by_their_first_bytes():
+    image = scene(8, 8)
+    for kind in FORMATS:
+        assert is_image(encoded(image, kind)[:HEAD]), kind
+    grey = Image.fromarray(image).convert("L")
+    assert is_image(encoded(grey, "PPM")[:HEAD])
+    for text in (b"", b"BMW sells cars", b"P6", b"P7 x", b"RIFF1234WAVEfmt ", b"%PDF-1.7", b"train/a.jpg 0\n"):
+        assert not is_image(text), text
+
+
+def test_pillow_says_nothing_of_odd_files(tmp_path):
+    """In a process of its own, since pytest has warnings' filters for itself."""
+    palette = Image.fromarray(scene(8, 8)).quantize(8)
+    palette.info["transparency"] = bytes(range(8))
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x09\0" + bytes(range(40))
+    files = {
+        "a.png": encoded(palette, "PNG", transparency=bytes(range(8))),
+        "b.webp": encoded(scene(8, 8), "WEBP", exif=exif),
+        "c.jpg": encoded(Image.fromarray(scene(8, 8)).convert("CMYK"), "JPEG", exif=exif),
+        "d.tiff": encoded(scene(8, 8), "TIFF", tiffinfo={270: "x" * 100}).replace(b"\x64\0\0\0", b"\xff\xff\0\0"),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    plain = (
+        "import sys, io; from PIL import Image\nfor p in sys.argv[1:]: i = Image.open(p); i.getexif(); i.convert('RGB')"
+    )
+    ours = (
+        "import sys; from googlenet_jax.data.pictures.picture import read_image\nfor p in sys.argv[1:]: read_image(p)"
+    )
+    paths = [str(tmp_path / name) for name in files]
+    loud, silent = (
+        subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, cwd=ROOT)
+        for code in (plain, ours)
+    )
+    assert "UserWarning" in loud.stderr
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
 
 
 def test_only_formats_of_images_are_opened():

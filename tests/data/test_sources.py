@@ -29,48 +29,6 @@ def message(name):
     return str(error.value)
 
 
-def test_image_lists(image_folder):
-    (image_folder / "train_list.txt").write_text("train/cat/0.jpg 0\ntrain/dog/1.png 1\n")
-    (image_folder / "val_list.txt").write_text("val/dog/0.jpg 1\n")
-    (image_folder / "labels.txt").write_text("a cat\na dog\n")
-    train, val = opened(f"folder:{image_folder}")
-    assert (train.labels, len(train), len(val), train[1][1], val[0][1]) == (["a cat", "a dog"], 2, 1, 1, 1)
-    (image_folder / "val_list.txt").write_text("val/dog/0.jpg one\n")
-    assert "line 1" in message(f"folder:{image_folder}")
-    (image_folder / "val_list.txt").write_text("val/dog/0.jpg 99999999999\n")
-    assert "line 1" in message(f"folder:{image_folder}")
-
-
-def test_class_folders(image_folder):
-    (image_folder / "train" / "cat" / "more").mkdir()
-    (image_folder / "train" / "cat" / "0.jpg").rename(image_folder / "train" / "cat" / "more" / "0.JPEG")
-    (image_folder / "train" / ".hidden").mkdir()
-    train, val = opened(f"folder:{image_folder}")
-    assert (train.labels, len(train), len(val)) == (["cat", "dog"], 12, 6)
-    assert sum(train[i][1] for i in range(12)) == 6
-    (image_folder / "val").rename(image_folder / "test")
-    assert len(opened(f"folder:{image_folder}")[1]) == 6
-
-
-def test_hidden_files_and_links_in_a_circle_are_left_out(image_folder):
-    cat = image_folder / "train" / "cat"
-    (cat / "._0.jpg").write_bytes(b"what macOS leaves")
-    (cat / "again").symlink_to(cat)
-    assert len(opened(f"folder:{image_folder}")[0]) == 12
-
-
-def test_folder_mistakes_name_the_thing(image_folder, tmp_path):
-    assert "no such directory" in message(f"folder:{tmp_path / 'nowhere'}")
-    (tmp_path / "empty").mkdir()
-    assert "no directory 'train'" in message(f"folder:{tmp_path / 'empty'}")
-    (image_folder / "val" / "bird").mkdir()
-    assert "'bird' is in val alone" in message(f"folder:{image_folder}")
-    (image_folder / "train" / "bird").mkdir()
-    for path in (image_folder / "val").rglob("*.*"):
-        path.unlink()
-    assert "holds no images" in message(f"folder:{image_folder}")
-
-
 def test_digits_are_sklearns():
     train, val = opened("digits")
     assert (len(train), len(val), train.labels) == (1437, 360, list("0123456789"))

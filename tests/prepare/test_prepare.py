@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import random
+import shutil
 import tarfile
 
 import msgpack
@@ -18,13 +19,15 @@ from scipy.io import savemat
 from googlenet_jax.cli import main as cli
 from googlenet_jax.data.crops.resize import resize
 from googlenet_jax.data.pictures.picture import BadImageError, Jpeg, open_picture
+from googlenet_jax.data.sources.devkit import read_devkit
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError, run_command
 from googlenet_jax.prepare.folder import prepare_folder
-from googlenet_jax.prepare.imagenet import prepare_imagenet, read_devkit
+from googlenet_jax.prepare.imagenet import prepare_imagenet
 from googlenet_jax.prepare.pack import Item, pack
 from googlenet_jax.prepare.tfds import prepare_tfds
 from googlenet_jax.prepare.transcode import transcode
+from googlenet_jax.system import console
 
 
 def opened(name):
@@ -199,7 +202,7 @@ def write_imagenet(directory, per_class=4, missing=0):
 
 def test_imagenet_from_its_archives(tmp_path):
     archives, images = write_imagenet(tmp_path)
-    kit = read_devkit(archives[2])
+    kit = read_devkit(archives[2].open("rb"), "devkit")
     assert (kit.wnids, kit.labels) == (list(WNIDS), ["tench", "goldfish", "English springer"])
     assert kit.val_classes == [2, 0, 1, 2, 0, 1, 1]
     prepare_imagenet(*archives, tmp_path / "out", False, quiet)
@@ -256,7 +259,9 @@ def test_imagenet_archives_that_are_not_whole(tmp_path):
     assert "--devkit" in message(archives)
 
 
-def test_the_command(image_folder, tmp_path, capsys):
+def test_the_command(image_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(console, "show_log", lambda alone: None)  # it would stay for other tests
+
     def run(*arguments):
         flags = cli.make_parser().parse_args(["prepare", *map(str, arguments)])
         return run_command(lambda: flags.run(flags)), capsys.readouterr()
@@ -267,7 +272,12 @@ def test_the_command(image_folder, tmp_path, capsys):
     assert "12 train, 6 val images" in printed.out
     assert "10 in tiles, as they were: " in printed.out
     assert json.loads((out / "dataset.json").read_text())["labels"] == ["cat", "dog"]
+    shutil.rmtree(image_folder / "val")
+    assert "--val_fraction" in run(f"folder:{image_folder}", "--output", tmp_path / "share")[1].err
+    status, printed = run(f"folder:{image_folder}", "--output", tmp_path / "share", "--val_fraction", 0.2)
+    assert "10 train, 2 val images" in printed.out
     for arguments, said in {
+        (f"folder:{image_folder}", "--output", out, "--val_fraction", 2): "--val_fraction 2: 0.001 to 0.9",
         ("folder:x", "--output", out): "no such directory",
         (f"folder:{image_folder}",): "--output",
         ("nothing",): "folder:PATH",

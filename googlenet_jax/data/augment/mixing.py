@@ -48,16 +48,21 @@ def mix(
 
 
 def _kept(key: jax.Array, shape: tuple[int, int], mixup: float, cutmix: float) -> jax.Array:
-    """What of each pixel is the image's own, 0 to 1.
+    """How much of each pixel an image keeps, 0 to 1; the rest comes from its neighbour.
+
+    With both methods on, a fair coin decides which of them the pair gets; with one on, the pair gets that one. Mixup
+    (arXiv 1710.09412) keeps the same share everywhere, drawn from Beta(mixup, mixup). Cutmix (arXiv 1905.04899) draws a
+    share from Beta(cutmix, cutmix), and keeps nothing within a box of the rest of the area, all outside. The box has
+    the image's shape and its middle anywhere in the image, so a part of it may lie outside.
 
     Args:
       key: random key, of a pair.
       shape: height and width, pixels.
-      mixup: alpha of mixup (arXiv 1710.09412): the same share everywhere; 0: always the other.
-      cutmix: alpha of cutmix (arXiv 1905.04899): nothing within a random box, all of it outside; 0: always the other.
+      mixup: alpha of mixup; 0: off.
+      cutmix: alpha of cutmix; 0: off. One of the two is on.
 
     Returns:
-      (h, w) float array.
+      (h, w) float array: of mixup the share everywhere, of cutmix 0 or 1.
     """
     choice_key, share_key, middle_key = jax.random.split(key, 3)
     chance_of_cutmix = (cutmix > 0) / ((mixup > 0) + (cutmix > 0))

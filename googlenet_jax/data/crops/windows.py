@@ -1,4 +1,8 @@
-"""Where training's random crops lie: a function of uniform numbers, so that who draws them decides what is random."""
+"""Where a training image's resized crop lies: the rows of `SAMPLINGS`, functions of uniform numbers.
+
+They draw nothing themselves: the loader gives each position in the training its numbers (`order.draws`), and with them
+its crop.
+"""
 
 import math
 from collections.abc import Sequence

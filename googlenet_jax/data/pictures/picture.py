@@ -4,31 +4,21 @@ import io
 import math
 import os
 import stat
-import warnings
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from googlenet_jax.data.pictures import jpeg, tiles
-from googlenet_jax.errors import UserError
+from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, is_heic, orientation, rgb, upright
+from googlenet_jax.errors import UserError, reason, where
 
 MAX_PIXELS = 100_000_000
 _MAX_BYTES = 256 << 20
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # instead, `_check_size` refuses
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-_FORMATS = {
-    "JPEG": (".jpg", ".jpeg"),
-    "PNG": (".png",),
-    "BMP": (".bmp",),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm"),
-}
 _MARGIN = 2  # pixels around a window that a decoder looks at to interpolate its colours
+HEIC_HINT = "convert it to JPEG first, by `magick a.heic a.jpg` or with the package pillow-heif"
 _SHRINKS = (8, 4, 2)  # a JPEG decoder's inverse transform can give so many times smaller images
 
 Box = tuple[float, float, float, float]
@@ -39,11 +29,12 @@ class BadImageError(UserError):
 
 
 class Region(NamedTuple):
-    """Decoded pixels around a window.
+    """Decoded pixels around a window: of the image, or of it so many times smaller.
 
     Attributes:
-      pixels: (h, w, 3 or 4) uint8 array, RGB first.
-      box: the window's left, top, right, bottom in it.
+      pixels: (h, w, 3 or 4) uint8 array, RGB first; the window and what a decoder could not but decode beside it.
+      box: the window's left, top, right, bottom, counted in these pixels from their upper left corner; of an image that
+        was decoded smaller they may be fractions.
     """
 
     pixels: np.ndarray
@@ -162,7 +153,15 @@ class Jpeg:
 
 
 def largest_shrink(box: Box, size: float) -> int:
-    """How many times smaller a window may be decoded so that its sides are still at least `size`, pixels."""
+    """How many times smaller a window may be decoded, so that decoding costs less and nothing is enlarged after it.
+
+    Args:
+      box: left, top, right, bottom of the window, pixels.
+      size: that both of its sides shall still have at the least, pixels.
+
+    Returns:
+      8, 4, 2 (what a JPEG decoder's inverse transform can do) or 1: for `Picture.region`'s `shrink`.
+    """
     side = min(box[2] - box[0], box[3] - box[1])
     return next((shrink for shrink in _SHRINKS if side >= shrink * size), 1)
 
@@ -191,7 +190,7 @@ def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None) -> P
         _check_size(name, frame.width, frame.height)
         claimed = os.path.splitext(name)[1].lower()
         plain = frame.components in (1, 3) and frame.orientation == 1
-        if plain and (claimed in _FORMATS["JPEG"] or claimed not in EXTENSIONS):
+        if plain and (claimed in FORMATS["JPEG"] or claimed not in EXTENSIONS):
             if data.find(b"\xff\xd9", -64) < 0:
                 _check_whole(data, name)
             return Jpeg(data, name, frame, offsets)
@@ -208,10 +207,10 @@ def read_file(path: str | Path) -> bytes:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-            raise BadImageError(f"{path}: not a file, or of more than {_MAX_BYTES >> 20} MiB")
+            raise BadImageError(f"{where(path)}: not a file, or of more than {_MAX_BYTES >> 20} MiB")
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise BadImageError(f"{path}: {error.strerror}") from None
+        raise BadImageError(f"{where(path)}: {error.strerror}") from None
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -228,36 +227,34 @@ def _check_whole(data: bytes, name: str) -> None:
     try:
         simplejpeg.decode_jpeg(data)
     except ValueError as error:
-        raise BadImageError(f"{name}: a damaged image ({error})") from None
+        raise BadImageError(f"{name}: a damaged image ({reason(error)})") from None
 
 
 def _decoded(data: bytes, name: str, *oddity: str) -> Pixels:
     """Whatever Pillow can read, as a viewer would show it."""
     oddities = list(oddity)
     try:
-        with Image.open(io.BytesIO(data), formats=list(_FORMATS)) as image:  # others may start programs
+        with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
             _check_size(name, *image.size)
             claimed = os.path.splitext(name)[1].lower()
-            if image.format in _FORMATS and claimed in EXTENSIONS and claimed not in _FORMATS[image.format]:
+            if image.format in FORMATS and claimed in EXTENSIONS and claimed not in FORMATS[image.format]:
                 oddities.append(f"a {image.format} file, whatever its name says")
             if getattr(image, "n_frames", 1) > 1:
                 oddities.append("several frames")
-            if image.getexif().get(0x0112, 1) != 1:
+            if orientation(image) != 1:
                 oddities.append("an EXIF orientation")
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode == "CMYK":
+            if image.mode == "CMYK":
                 oddities.append("CMYK")
-            if upright.mode.startswith("I") or (data[:4] == b"\x89PNG" and data[24:25] == b"\x10"):
+            if image.mode.startswith("I") or (data[:4] == b"\x89PNG" and data[24:25] == b"\x10"):
                 oddities.append("16 bits a channel")
-            if upright.mode.startswith("I"):
-                values = np.asarray(upright)
-                upright = Image.fromarray((values >> (8 if values.max() > 255 else 0)).clip(0, 255).astype(np.uint8))
-            elif upright.mode == "F":
-                raise BadImageError(f"{name}: pixels that are floating point numbers; save it with 8 bits")
-            return Pixels(np.asarray(upright.convert("RGB")), f"{name}: {', '.join(oddities)}" if oddities else "")
+            return Pixels(rgb(upright(image)), f"{name}: {', '.join(oddities)}" if oddities else "")
     except (BadImageError, MemoryError):
         raise
+    except UserError as error:
+        raise BadImageError(f"{name}: {error}") from None
     except UnidentifiedImageError:
+        if is_heic(data[:HEAD]):
+            raise BadImageError(f"{name}: a HEIC file; {HEIC_HINT}") from None
         raise BadImageError(f"{name}: not an image that can be read") from None
     except Exception as error:  # Pillow's decoders raise many kinds for damaged data
-        raise BadImageError(f"{name}: a damaged image ({error})") from None
+        raise BadImageError(f"{name}: a damaged image ({reason(error)})") from None

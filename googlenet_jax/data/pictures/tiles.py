@@ -14,16 +14,20 @@ from googlenet_jax.data.pictures.jpeg import Frame, with_size
 def splice(
     data: bytes, frame: Frame, offsets: np.ndarray, box: tuple[int, int, int, int]
 ) -> tuple[bytes | bytearray, int, int]:
-    """The smallest file that holds a window.
+    """A JPEG file of the tiles that a window touches, cut out of a larger file without decoding it.
+
+    A tile is what lies between two restart markers: one row of units high, and as wide as all others but the last of
+    its row, which may be less.
 
     Args:
-      data: a file with restart markers, each row of units beginning a new interval.
+      data: a file with restart markers, in which each row of units begins a new interval and all rows have as many.
       frame: of it.
-      offsets: (intervals + 1,) uint32 array: where each begins in the coded data, in bytes; its marker is its end.
-      box: left, top, right, bottom of the window, pixels; what is outside the image is left out.
+      offsets: (intervals + 1,) uint32 array: the byte at which each interval begins, counted from `frame.scan_at`; the
+        last entry is the end of the last. An interval's last two bytes are the marker behind it.
+      box: left, top, right, bottom of the window, pixels; it may reach over the image, of which there is no more.
 
     Returns:
-      (file, left, top): its corner lies at (left, top) of the image.
+      (file, left, top): the file of those tiles, whose upper left pixel is the image's pixel (left, top).
 
     Raises:
       ValueError: if the offsets do not fit the file.

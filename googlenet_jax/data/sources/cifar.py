@@ -15,7 +15,7 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.data.sources.base import ArraySource, Splits
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, where
 from googlenet_jax.formats import pickles
 from googlenet_jax.system import storage
 
@@ -50,18 +50,22 @@ def open_cifar(place: str, config: ml_collections.ConfigDict) -> Splits:
     if path.is_dir() and not any(_WANTED.fullmatch(entry.name) for entry in path.iterdir()):
         inside = [path / name for name in (*_FOLDERS, *_ARCHIVES) if (path / name).exists()]
         if not inside:
-            raise UserError(f"config.dataset.name=cifar:{path}: none of {', '.join(_FOLDERS + _ARCHIVES)} is there")
+            raise UserError(
+                f"config.dataset.name=cifar:{where(path)}: none of {', '.join(_FOLDERS + _ARCHIVES)} is there"
+            )
         path = inside[0]
     if not path.exists():
-        raise UserError(f"config.dataset.name=cifar:{path}: there is no such file or directory")
+        raise UserError(f"config.dataset.name=cifar:{where(path)}: there is no such file or directory")
     try:
         files = dict(_unpacked(path) if path.is_dir() else _archived(path))
         binary = any(name.endswith(".bin") for name in files)
         return (_binary if binary else _python)(files)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise UserError(f"{path}: a damaged archive ({error})") from None
+        raise UserError(f"{where(path)}: a damaged archive ({error})") from None
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
-        raise UserError(f"{path} is not CIFAR as its authors publish it ({type(error).__name__}: {error})") from None
+        raise UserError(
+            f"{where(path)} is not CIFAR as its authors publish it ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _unpacked(folder: Path) -> Iterator[tuple[str, bytes]]:

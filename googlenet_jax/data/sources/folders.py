@@ -1,116 +1,33 @@
 """Folders of image files: a directory a class, or lists of paths and labels; on a disk or in a bucket."""
 
+import hashlib
+import logging
 import os
-import posixpath
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import ml_collections
 
-from googlenet_jax.data.pictures.picture import EXTENSIONS, BadImageError, Picture, open_picture, read_file
-from googlenet_jax.errors import UserError, reason
-from googlenet_jax.system import storage
+from googlenet_jax.data.pictures.pillow import EXTENSIONS
+from googlenet_jax.data.sources.flat import labelled
+from googlenet_jax.data.sources.tree import FileSource, Tree, count_kinds, left_out_line
+from googlenet_jax.errors import UserError, shown
 
+log = logging.getLogger(__name__)
+_TRAIN = ("train", "training")
+_TEST = ("test", "testing")
+_VAL = ("val", "valid", "validation", *_TEST)  # the first that is there is taken
 _MOST_DIGITS = 6  # of a label in a list
-
-
-class Tree:
-    """The files below a directory.
-
-    Args:
-      root: a path, or a URL such as s3://bucket/images.
-
-    Raises:
-      UserError: if there is no such directory.
-    """
-
-    def __init__(self, root: str):
-        self.root = root if storage.is_url(root) else str(Path(root).expanduser())
-        self.remote: tuple[Any, str] | None = storage.filesystem(root) if storage.is_url(root) else None
-        if not (self.remote[0].isdir(self.remote[1]) if self.remote else os.path.isdir(self.root)):
-            raise UserError(f"config.dataset.name=folder:{self.root}: there is no such directory")
-
-    def name(self, path: str) -> str:
-        """A file's full name, from its path below the root."""
-        return posixpath.join(self.root, path)
-
-    def read(self, path: str) -> bytes:
-        """A file's content; raises `BadImageError` if it cannot be read."""
-        if self.remote is None:
-            return read_file(self.name(path))
-        system, base = self.remote
-        try:
-            return system.cat_file(posixpath.join(base, path))
-        except FileNotFoundError:
-            raise BadImageError(f"{self.name(path)}: there is no such object") from None
-        except Exception as error:  # each kind of bucket has its own
-            raise UserError(f"{self.name(path)}: {reason(error)}") from error
-
-    def walk(self, below: str) -> tuple[list[str], list[str]]:
-        """(directories, files) at any depth below a directory, as sorted paths below the root; hidden ones left out."""
-        if self.remote is None:
-            found = os.walk(self.name(below), followlinks=True, onerror=_raise)
-        else:
-            system, base = self.remote
-            found = system.walk(posixpath.join(base, below))
-        start = len(self.name(below) if self.remote is None else posixpath.join(self.remote[1], below)) + 1
-        directories, files = [], []
-        for where, inside, names in found:
-            prefix = posixpath.join(below, where[start:])
-            inside[:] = [name for name in inside if not name.startswith((".", "__")) and not self._loops(where, name)]
-            directories += [posixpath.join(prefix, name) for name in inside]
-            files += [posixpath.join(prefix, name) for name in names if not name.startswith(".")]
-        return sorted(directories), sorted(files)
-
-    def _loops(self, where: str, name: str) -> bool:
-        """Whether a directory is a link to one that it lies in."""
-        path = os.path.join(where, name)
-        inside = self.remote is None and os.path.islink(path)
-        return inside and f"{os.path.realpath(where)}/".startswith(f"{os.path.realpath(path)}/")
-
-    def lines(self, path: str) -> list[str] | None:
-        """The lines of a text file, or None if there is none of that name."""
-        try:
-            if self.remote is None:
-                data = Path(self.name(path)).read_bytes()
-            else:
-                data = self.remote[0].cat_file(posixpath.join(self.remote[1], path))
-            return data.decode().splitlines()
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            raise UserError(f"{self.name(path)} is not a text file in UTF-8") from None
-
-
-def _raise(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):  # a split that is missing is spoken of elsewhere
-        raise error
-
-
-class FileSource:
-    """Pictures in files.
-
-    Args:
-      tree: that they lie in.
-      paths: below its root.
-      classes: one a file.
-      labels: class names.
-    """
-
-    def __init__(self, tree: Tree, paths: Sequence[str], classes: Sequence[int], labels: Sequence[str]):
-        self.tree, self.paths, self.classes, self.labels = tree, list(paths), list(classes), list(labels)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> tuple[Picture, int]:
-        path = self.paths[index]
-        return open_picture(self.tree.read(path), self.tree.name(path)), self.classes[index]
+_FRACTION = (
+    "set config.dataset.val_fraction=0.1 (googlenet prepare: --val_fraction 0.1) to keep a share of train for it"
+)
 
 
 def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> tuple[FileSource, FileSource]:
-    """`train/<class>/*` and `val/<class>/*`, or `train_list.txt` and `val_list.txt` with lines `path label`.
+    """The images of a folder.
+
+    It holds `train/<class>/*` and `val/<class>/*` (or valid, validation, test), or `train_list.txt` and `val_list.txt`
+    with lines `path label`. A `val` without class directories is read where one of `flat`'s label files tells of it.
+    Without validation images, `train` or the classes in the root itself are split by `dataset.val_fraction`.
 
     Args:
       root: a path or a URL.
@@ -123,61 +40,152 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
       UserError: if it cannot be read, is empty, or the classes of the two do not agree.
     """
     tree = Tree(root)
+    fraction = None if config is None else config.dataset.val_fraction
     if tree.lines("train_list.txt") is not None:
-        return _listed(tree)
-    train = _class_folders(tree, "train")
-    found = (_class_folders(tree, name) for name in ("val", "test"))
-    val = next((source for source in found if source is not None), None)
-    if train is None or val is None:
-        missing = "train" if train is None else "val"
+        return _listed(tree, fraction)
+    names = tree.directories()
+    train_name = _first(names, _TRAIN)
+    val_names = [name for wanted in _VAL if (name := _first(names, (wanted,))) is not None]
+    if train_name is None and (val_names or not names):
         raise UserError(
-            f"{tree.root} has no directory {missing!r}: give it train/<class>/* and val/<class>/*, or *_list.txt"
+            f"{tree.where()} has no directory 'train': give it train/<class>/* and val/<class>/*, or *_list.txt"
         )
+    if train_name is None and len(names) == 1 and _first(tree.directories(names[0]), _TRAIN):
+        inside = shown(tree.name(names[0]), 200)
+        raise UserError(f"{tree.where()} has no directory 'train', but {inside} has: give folder:{inside}")
+    train, left_out = _class_folders(tree, train_name or "")
+    _check_classes_have_images(tree, train_name or "", train, left_out)
+    val, val_name, val_left_out = _validation(tree, val_names, train.labels, fraction)
+    if left_out + val_left_out:
+        log.info("%s: %s", shown(tree.name(""), 200), left_out_line(left_out + val_left_out))
+    if val is None:
+        if fraction is None:
+            own = (
+                f"; its own directories ({shown(', '.join(names))}) would be the classes" if train_name is None else ""
+            )
+            raise UserError(f"{tree.where()} has no directory 'val', or one of {', '.join(_VAL[1:])}{own}: {_FRACTION}")
+        return _split(train, fraction)
     if train.labels != val.labels:
         odd = sorted({*train.labels} ^ {*val.labels})
-        where = "train" if odd[0] in train.labels else "val"
+        place = train_name if odd[0] in train.labels else val_name
         raise UserError(
-            f"{tree.root}: the classes of train and val differ: {odd[0]!r} is in {where} alone"
+            f"{tree.where()}: the classes of {train_name} and {val_name} differ: {odd[0]!r} is in {place} alone"
             + (f", {len(odd)} such classes in all" if len(odd) > 1 else "")
         )
-    for name, source in (("train", train), ("val", val)):
-        if not len(source):
-            raise UserError(f"{tree.name(name)} holds no images ({', '.join(EXTENSIONS)})")
+    if not len(val):
+        raise UserError(f"{tree.where(val_name)} holds no images ({', '.join(EXTENSIONS)})")
     return train, val
 
 
-def _class_folders(tree: Tree, split: str) -> FileSource | None:
-    """The images of one split; None if it has no directory."""
+def _first(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """The first name of those that are wanted, in any case; of several that differ in case, the one that is alike."""
+    found = [(wanted.index(name.lower()), name not in wanted, name) for name in names if name.lower() in wanted]
+    return min(found)[2] if found else None
+
+
+def _validation(
+    tree: Tree, names: Sequence[str], labels: Sequence[str], fraction: float | None
+) -> tuple[FileSource | None, str, list[str]]:
+    """The validation images, the directory that they are in and the files in it that were left out."""
+    for name in names:
+        found = None if name.lower() in _TEST else labelled(tree, name, labels)
+        if found is None and tree.directories(name):
+            found = _class_folders(tree, name)
+        if found is None:
+            if fraction is None:
+                raise UserError(
+                    f"{tree.where(name)} has no class directories: images go into {name}/<class>/, or a label file "
+                    f"beside them (README, Data); or {_FRACTION}"
+                )
+            log.info("%s is not validated on: no class directories, and no label file", shown(tree.name(name), 200))
+            continue
+        others = [other for other in names if other != name]
+        if others or fraction is not None:
+            log.info(
+                "validating on %s%s%s",
+                shown(tree.name(name), 200),
+                f"; also there: {', '.join(others)}" if others else "",
+                "" if fraction is None else "; config.dataset.val_fraction is for folders without one",
+            )
+        return found[0], name, found[1]
+    return None, "", []
+
+
+def _class_folders(tree: Tree, split: str) -> tuple[FileSource, list[str]]:
+    """The images of one split, and the files in it that are left out."""
     directories, files = tree.walk(split)
-    labels = [path.partition("/")[2] for path in directories if path.count("/") == 1]
+    depth = split.count("/") + 1 if split else 0  # of a class directory's path
+    labels = [path.split("/")[depth] for path in directories if path.count("/") == depth]
     if not labels:
-        if directories or files or (tree.remote is None and os.path.isdir(tree.name(split))):
-            raise UserError(f"{tree.name(split)} has no class directories: images go into {split}/<class>/")
-        return None
+        raise UserError(f"{tree.where(split)} has no class directories: images go into {split or '.'}/<class>/")
     number = {label: i for i, label in enumerate(labels)}
-    paths = [path for path in files if path.lower().endswith(EXTENSIONS) and path.count("/") > 1]
-    return FileSource(tree, paths, [number[path.split("/", 2)[1]] for path in paths], labels)
+    inside = [path for path in files if path.count("/") > depth]
+    paths = [path for path in inside if tree.is_image(path)]
+    # What lies beside the class directories is worth a word if it may have been meant.
+    beside = [path for path in files if path.count("/") == depth and os.path.splitext(path)[1].lower() in EXTENSIONS]
+    taken = set(paths)
+    left_out = [path for path in inside if path not in taken] + beside
+    return FileSource(tree, paths, [number[path.split("/")[depth]] for path in paths], labels), left_out
 
 
-def _listed(tree: Tree) -> tuple[FileSource, FileSource]:
-    splits = {}
+def _check_classes_have_images(tree: Tree, split: str, source: FileSource, left_out: Sequence[str]) -> None:
+    """A class without images would never be learnt, and nothing would tell of it."""
+    empty = sorted({*range(len(source.labels))} - {*source.classes})
+    if not empty:
+        return
+    place = f"{split}/{source.labels[empty[0]]}" if split else source.labels[empty[0]]
+    there = [path for path in left_out if path.startswith(f"{place}/")]
+    raise UserError(
+        f"{tree.where(place)} holds no images"
+        + (f" that can be read here, but {count_kinds(there)}" if there else f" ({', '.join(EXTENSIONS)})")
+        + (f"; {len(empty)} such classes in all" if len(empty) > 1 else "")
+        + ": put some there, or remove the directory"
+    )
+
+
+def _split(source: FileSource, fraction: float) -> tuple[FileSource, FileSource]:
+    """Splits off a share of each class: the same images whatever the seed, the machine and what else is there."""
+    members: dict[int, list[int]] = {}
+    for index, number in enumerate(source.classes):
+        members.setdefault(number, []).append(index)
+    val: set[int] = set()
+    for indices in members.values():
+        count = min(max(round(fraction * len(indices)), 1), len(indices) - 1)
+        val.update(sorted(indices, key=lambda index: hashlib.sha256(os.fsencode(source.paths[index])).digest())[:count])
+    if not val:
+        raise UserError(f"{source.tree.where()}: no class has a second image that could be split off to validate")
+    log.info(
+        "validating on %d of %d images: config.dataset.val_fraction=%g of each class, always the same",
+        len(val),
+        len(source),
+        fraction,
+    )
+    return source.only([i for i in range(len(source)) if i not in val]), source.only(sorted(val))
+
+
+def _listed(tree: Tree, fraction: float | None) -> tuple[FileSource, FileSource]:
+    lists = {}
     for split in ("train", "val"):
-        listing = tree.name(f"{split}_list.txt")
+        listing = tree.where(f"{split}_list.txt")
         lines = tree.lines(f"{split}_list.txt")
         if lines is None:
-            raise UserError(f"{listing} is missing: {tree.root} has the other list")
-        rows = [line.rsplit(maxsplit=1) for line in lines if line.strip()]
+            if fraction is None:
+                raise UserError(f"{listing} is missing: the other list is there; give it, or {_FRACTION}")
+            continue
+        rows = [line.rsplit(maxsplit=1) for line in lines]
         for number, row in enumerate(rows, 1):
             if len(row) != 2 or not row[1].isdecimal() or len(row[1]) > _MOST_DIGITS:
                 raise UserError(
-                    f"{listing}, line {number}: expected 'path label' with a whole number, got {' '.join(row)!r}"
+                    f"{listing}, line {number}: expected 'path label' with a whole number, got {shown(' '.join(row))!r}"
                 )
         if not rows:
             raise UserError(f"{listing} is empty")
-        splits[split] = [path for path, _ in rows], [int(label) for _, label in rows]
-    count = max(max(classes) for _, classes in splits.values()) + 1
-    labels = tree.lines("labels.txt") or [str(i) for i in range(count)]
+        lists[split] = [path for path, _ in rows], [int(label) for _, label in rows]
+    count = max(max(classes) for _, classes in lists.values()) + 1
+    labels = [label.strip() for label in tree.lines("labels.txt") or map(str, range(count))]
     if len(labels) < count:
-        raise UserError(f"{tree.name('labels.txt')} names {len(labels)} classes, but the lists use {count}")
-    train, val = (FileSource(tree, paths, classes, labels) for paths, classes in splits.values())
-    return train, val
+        raise UserError(f"{tree.where('labels.txt')} names {len(labels)} classes, but the lists use {count}")
+    sources = [FileSource(tree, paths, classes, labels) for paths, classes in lists.values()]
+    if len(sources) == 1:
+        return _split(sources[0], fraction or 0)
+    return sources[0], sources[1]

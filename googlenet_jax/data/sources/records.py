@@ -8,6 +8,7 @@ little-endian uint32.
 
 import contextlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from grain.sources import ArrayRecordDataSource
 
 from googlenet_jax.data.pictures.picture import BadImageError, Picture, open_picture
 from googlenet_jax.data.sources.base import Splits
-from googlenet_jax.errors import UserError, reason
+from googlenet_jax.errors import UserError, reason, where
 from googlenet_jax.system import storage
 
 FORMAT, VERSION = "googlenet_jax records", 1
@@ -46,9 +47,9 @@ def encode(label: int, name: str, image: bytes, offsets: np.ndarray | None = Non
 
 
 class _Shard(NamedTuple):
-    """What `ArrayRecordDataSource` asks of a file whose records it need not count."""
+    """What `ArrayRecordDataSource` asks of a file whose records it need not count; its name in bytes, of any kind."""
 
-    filename: str
+    filename: bytes
     skip: int
     take: int
     examples_in_shard: int
@@ -66,7 +67,7 @@ class RecordSource:
     def __init__(self, directory: Path, shards: Sequence[dict[str, Any]], labels: Sequence[str]):
         self.directory, self.labels = directory, list(labels)
         self._records = ArrayRecordDataSource(
-            [_Shard(str(directory / s["file"]), 0, s["images"], s["images"]) for s in shards]
+            [_Shard(os.fsencode(directory / s["file"]), 0, s["images"], s["images"]) for s in shards]
         )
 
     def __len__(self) -> int:
@@ -103,7 +104,7 @@ def open_records(place: str, config: ml_collections.ConfigDict) -> Splits:
     for split in SPLITS:
         shards = index["splits"].get(split)
         if not shards:
-            raise UserError(f"{directory} holds no images of split {split!r}")
+            raise UserError(f"{where(directory)} holds no images of split {split!r}")
         for shard in shards:
             _check_shard(directory / shard["file"], shard["images"])
         splits.append(RecordSource(directory, shards, index["labels"]))
@@ -112,13 +113,14 @@ def open_records(place: str, config: ml_collections.ConfigDict) -> Splits:
 
 def _check_shard(path: Path, images: int) -> None:
     try:
-        with contextlib.closing(ArrayRecordReader(str(path))) as reader:
+        with contextlib.closing(ArrayRecordReader(os.fsencode(path))) as reader:
             found = reader.num_records()
     except (RuntimeError, ValueError, OSError):
         found = 0
     if found != images:
         raise UserError(
-            f"{path} is missing or damaged ({found} of {images} images): copy it again, or run googlenet prepare again"
+            f"{where(path)} is missing or damaged ({found} of {images} images): copy it again, or run "
+            "googlenet prepare again"
         )
 
 
@@ -133,10 +135,11 @@ def read_index(directory: Path) -> dict[str, Any]:
         named = all(isinstance(label, str) for label in index["labels"])
     except FileNotFoundError:
         raise UserError(
-            f"config.dataset.name=records:{directory}: no {INDEX} there; googlenet prepare makes such a directory"
+            f"config.dataset.name=records:{where(directory)}: no {INDEX} there; googlenet prepare makes "
+            "such a directory"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+        raise UserError(f"{where(path)} is damaged ({type(error).__name__}: {error})") from None
     if not (known and whole and named):
-        raise UserError(f"{path} is not of this format, {FORMAT} version {VERSION}")
+        raise UserError(f"{where(path)} is not of this format, {FORMAT} version {VERSION}")
     return index

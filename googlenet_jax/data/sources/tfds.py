@@ -7,7 +7,7 @@ import ml_collections
 
 from googlenet_jax.data.pictures.picture import BadImageError, Picture, open_picture
 from googlenet_jax.data.sources.base import Splits
-from googlenet_jax.errors import UserError, reason
+from googlenet_jax.errors import UserError, reason, where
 
 
 class TfdsSource:
@@ -65,7 +65,7 @@ def open_tfds(name: str, config: ml_collections.ConfigDict) -> Splits:
     splits = builder.info.splits
     val = next((split for split in ("validation", "test") if split in splits), None)
     if "train" not in splits or val is None:
-        raise UserError(f"tfds:{name} is not prepared in {builder.data_dir}: run {hint}")
+        raise UserError(f"tfds:{name} is not prepared in {where(builder.data_dir)}: run {hint}")
     skip = {"image": tfds.decode.SkipDecoding()}
     train_source, val_source = (
         TfdsSource(f"{name}/{split}", builder.as_data_source(split, decoders=skip), list(features["label"].names))
