@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 from jax import lax
-from jax.flatten_util import ravel_pytree
 
 from googlenet_jax.data.augment.batch import augment, erase
 from googlenet_jax.data.augment.mixing import mix
@@ -54,7 +53,6 @@ def make_train_step(
         grads, logits, stats = _gradients(loss, state, images, targets, dropout_key, config.optimizer.accumulate_steps)
         grads, stats = lax.pmean((grads, stats), AXIS)
         norm = optax.tree.norm(grads)
-        grads, stats = _apart(grads, state.variables["params"]), _apart(stats, _stats(state))
         # Through an exchange: XLA's CPU backend would otherwise work it out again for every parameter.
         finite = lax.pmin(jnp.isfinite(norm).astype(jnp.int32), AXIS) == 1
 
@@ -89,15 +87,13 @@ def _make_loss(model: GoogLeNet, config: ml_collections.ConfigDict) -> Loss:
 def _gradients(
     loss: Loss, state: TrainState, images: jax.Array, targets: jax.Array, key: jax.Array, parts: int
 ) -> tuple[Any, jax.Array, Any]:
-    """The loss's gradients over this device's images in so many parts, the logits, and the new statistics.
-
-    Gradients and statistics as `_together` makes them.
-    """
+    """The loss's gradients over this device's images in so many parts, the logits, and the new statistics."""
     gradient, scale = jax.grad(loss, has_aux=True), state.loss_scale.scale
-    params, stats = state.variables["params"], _stats(state)
+    params = state.variables["params"]
+    stats = {name: value for name, value in state.variables.items() if name != "params"}
     if parts == 1:
         grads, (logits, stats) = gradient(params, stats, images, targets, key, scale)
-        return jax.tree.map(lambda g: g / scale, _together(grads)), logits, _together(stats)
+        return jax.tree.map(lambda g: g / scale, grads), logits, stats
 
     def part(carry: Any, batch: Any) -> Any:
         total, stats = carry
@@ -107,22 +103,7 @@ def _gradients(
     batch = jax.tree.map(lambda a: a.reshape(parts, -1, *a.shape[1:]), (images, targets))
     zeros = jax.tree.map(jnp.zeros_like, params)
     (grads, stats), logits = lax.scan(part, (zeros, stats), (*batch, jax.random.split(key, parts)))
-    grads = jax.tree.map(lambda g: g / (scale * parts), _together(grads))
-    return grads, logits.reshape(-1, logits.shape[-1]), _together(stats)
-
-
-def _stats(state: TrainState) -> dict[str, Any]:
-    return {name: value for name, value in state.variables.items() if name != "params"}
-
-
-def _together(tree: Any) -> Any:
-    """The tree as one vector on a CPU, where every operation on a leaf is a kernel of its own that takes compiling."""
-    return ravel_pytree(tree)[0] if jax.default_backend() == "cpu" else tree
-
-
-def _apart(together: Any, like: Any) -> Any:
-    """Undoes `_together` of a tree that is shaped like another."""
-    return ravel_pytree(like)[1](together) if jax.default_backend() == "cpu" else together
+    return jax.tree.map(lambda g: g / (scale * parts), grads), logits.reshape(-1, logits.shape[-1]), stats
 
 
 def _updated(
