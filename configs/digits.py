@@ -15,7 +15,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The recipe; takes no argument."""
     config = default_config()
     config.batch_size = 64
-    config.num_epochs = 16.0
+    config.num_epochs = 11.0
     config.log_every_epochs = 0.5
     config.dataset.name = "digits"
     config.dataset.image_size = 32

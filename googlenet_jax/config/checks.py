@@ -5,6 +5,7 @@ from typing import Any
 
 import ml_collections
 
+from googlenet_jax.config.choices import DEVICE_CROPS
 from googlenet_jax.config.fields import FIELDS, flatten
 from googlenet_jax.errors import UserError
 
@@ -90,6 +91,11 @@ def validate(config: ml_collections.ConfigDict) -> None:
             raise UserError(f"config lacks the field {name!r}: begin with googlenet_jax.config.default_config()")
         check_value(name, values[name])
     _check_schedule(config)
+    if config.dataset.cache == "device" and config.augment.crop not in DEVICE_CROPS:
+        raise UserError(
+            f"config.augment.crop={config.augment.crop} is not cut on the device: set config.dataset.cache=host, or "
+            f"config.augment.crop to one of {', '.join(DEVICE_CROPS)}"
+        )
     if config.dataset.cache == "device" and (config.augment.sampling, config.augment.interpolation) != (
         "torchvision",
         "bilinear",
@@ -102,7 +108,7 @@ def validate(config: ml_collections.ConfigDict) -> None:
 
 def _check_schedule(config: ml_collections.ConfigDict) -> None:
     boundaries, factors = config.schedule.boundaries, config.schedule.factors
-    if config.schedule.name.startswith("piecewise"):
+    if config.schedule.name in ("piecewise", "piecewise_exponential"):
         if len(boundaries) != len(factors) or not boundaries:
             raise UserError(
                 f"config.schedule.name={config.schedule.name!r} needs as many factors as boundaries, at least one: "

@@ -134,6 +134,15 @@ CROPS = {
     "resized": Choice("a random part of the image, resized", "data.crops.training:resized"),
 }
 
+# How a row of `CROPS` is cut out of squares that are cached on the devices, as far as that can be: (square, key,
+# configuration) -> crop; None: it is the square already.
+DEVICE_CROPS = {
+    "none": None,
+    "shift": None,
+    "random": Choice("a square at a random place", "data.augment.batch:random_crop"),
+    "resized": Choice("a random part, resized", "data.augment.batch:random_resized_crop"),
+}
+
 SAMPLINGS = {
     "torchvision": Choice("RandomResizedCrop's", "data.crops.windows:torchvision_window"),
     "paddleclas": Choice("RandCropImage's", "data.crops.windows:paddle_window"),

@@ -8,12 +8,12 @@ from typing import Any
 import ml_collections
 
 from googlenet_jax.config.checks import check_value, known_field
+from googlenet_jax.config.choices import DATASETS
 from googlenet_jax.config.fields import FIELDS
 from googlenet_jax.config.kinds import Field
 from googlenet_jax.errors import UserError
 
 _TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-_PLACED = ("folder", "records", "cifar")  # kinds of dataset whose place is a path
 
 
 def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
@@ -70,7 +70,7 @@ def expand_home(name: str, value: Any) -> Any:
     if FIELDS[name].path and value is not None:
         return os.path.expanduser(value)
     kind, _, place = str(value).partition(":")
-    if name == "dataset.name" and kind in _PLACED:
+    if name == "dataset.name" and kind in DATASETS and DATASETS[kind].place == "PATH":
         return f"{kind}:{os.path.expanduser(place)}"
     return value
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import ml_collections
 import numpy as np
 
+from googlenet_jax.config.choices import DEVICE_CROPS
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.crops.resize import center_crop
 from googlenet_jax.data.loader import eval_batches
@@ -13,7 +14,7 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.system.runtime import free_memory
 
 _BATCH = 256
-CROPS_LATER = ("resized", "random")  # kinds of `augment.crop` that cut from the squares in each step
+CROPS_LATER = tuple(name for name, row in DEVICE_CROPS.items() if row)  # cut from the squares in each step
 
 
 def cached_side(config: ml_collections.ConfigDict) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from googlenet_jax.config import override
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import Process, eval_batches
 from googlenet_jax.data.preprocess import Preprocess
@@ -46,9 +47,7 @@ def evaluate_checkpoints(
     for path, net in zip(paths, nets, strict=True):
         if list(net.labels) != list(nets[0].labels):
             raise UserError(f"{path} and {paths[0]} tell other classes apart: they make no ensemble")
-    config = nets[0].config.copy_and_resolve_references()
-    if dataset is not None:
-        config.dataset.name = dataset
+    config = nets[0].config if dataset is None else override(nets[0].config, {"dataset.name": dataset})
     source = open_source(config)[1]
     _check_classes(source.labels, nets[0].labels, config.dataset.name, paths[0])
 

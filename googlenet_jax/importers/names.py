@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from googlenet_jax.config.choices import FORMATS
-from googlenet_jax.models.googlenet import TABLE_1
+from googlenet_jax.models.googlenet import AUX_AFTER, TABLE_1
 
 Path = tuple[str, ...]
 UNITS = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
@@ -113,10 +113,9 @@ def entries(naming: Naming, aux: bool) -> Iterator[Entry]:
         yield from conv(name, (unit,))
     for block, (name, unit) in itertools.product(TABLE_1, zip(naming.units, UNITS, strict=True)):
         yield from conv(naming.block.format(block) + name, (f"inception_{block}", unit))
-        if aux and naming.aux and block in ("4a", "4d") and unit == UNITS[-1]:
-            head = ("4a", "4d").index(block)
-            for part, layer, kind in zip(
-                ("conv", "fc", "classifier"), naming.aux[head], (conv, dense, dense), strict=True
-            ):
-                yield from kind(layer, (f"aux{head + 1}", part))
+        if aux and naming.aux and block in AUX_AFTER and unit == UNITS[-1]:
+            head = AUX_AFTER[block]
+            layers = zip(("conv", "fc", "classifier"), naming.aux[head - 1], (conv, dense, dense), strict=True)
+            for part, layer, kind in layers:
+                yield from kind(layer, (f"aux{head}", part))
     yield from dense(naming.classifier, ("classifier",))

@@ -13,8 +13,8 @@ import ml_collections
 from googlenet_jax.config.checks import differences
 from googlenet_jax.config.from_json import read_json, to_json
 from googlenet_jax.config.resume import refused
-from googlenet_jax.errors import UserError
-from googlenet_jax.runs.writers import WRITERS, Line, Writer, read_lines
+from googlenet_jax.errors import UserError, reason
+from googlenet_jax.runs.writers import WRITERS, JsonLines, Line, Writer, read_lines
 from googlenet_jax.system.files import lock, replace_file
 
 log = logging.getLogger(__name__)
@@ -117,12 +117,24 @@ class RunDirectory:
         seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values, "seconds": seconds}
-        try:
-            for writer in self._writers:
+        for writer in list(self._writers):
+            try:
                 writer.write(line)
-        except OSError as error:
-            raise UserError(f"{self.path}: {error.strerror}; checkpoints are intact, start again to resume") from error
+            except OSError as error:
+                if isinstance(writer, JsonLines):
+                    why = f"{error.strerror}; checkpoints are intact, start again to resume"
+                    raise UserError(f"{self.path}: {why}") from error
+                self._drop(writer, error)
+            except Exception as error:  # of a writer that is more than a file
+                self._drop(writer, error)
         return line
+
+    def _drop(self, writer: Writer, error: Exception) -> None:
+        """A training goes on without a writer that fails; `metrics.jsonl` has what it lacks."""
+        log.warning("%s writes no more: %s", type(writer).__name__, reason(error))
+        self._writers.remove(writer)
+        with contextlib.suppress(Exception):
+            writer.close()
 
     def close(self) -> None:
         """Closes the files."""

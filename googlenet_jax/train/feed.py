@@ -8,12 +8,11 @@ import jax
 import ml_collections
 import numpy as np
 from flax import jax_utils
-from jax import lax
 
+from googlenet_jax.config.choices import DEVICE_CROPS
 from googlenet_jax.data import order
-from googlenet_jax.data.augment.batch import resized_crop, whole_numbers
 from googlenet_jax.data.bad_images import BadImageLog
-from googlenet_jax.data.cache import CROPS_LATER, cached
+from googlenet_jax.data.cache import cached
 from googlenet_jax.data.loader import Process, train_batches
 from googlenet_jax.data.sources.base import ArraySource, Source
 from googlenet_jax.errors import UserError
@@ -103,13 +102,8 @@ def _placed(source: ArraySource, training: Training) -> Any:
 
 def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
     """Picks a device's part of a batch out of the whole set, and cuts crops where they are cut later."""
-    augment, size = config.augment, config.dataset.image_size
-
-    def cut(image: jax.Array, key: jax.Array) -> jax.Array:
-        if augment.crop == "random":
-            top, left = whole_numbers(key, image.shape[0] - size + 1)
-            return lax.dynamic_slice(image, (top, left, 0), (size, size, 3))
-        return resized_crop(image, key, size, augment.area, augment.aspect, augment.antialias)
+    row = DEVICE_CROPS[config.augment.crop]
+    crop = row and row.load()
 
     def take(
         images: jax.Array, labels: jax.Array, ordered: jax.Array, position: jax.Array, places: jax.Array
@@ -117,10 +111,11 @@ def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
         number, start = position
         wanted = ordered[start + places]
         chosen = images[wanted]
-        if augment.crop in CROPS_LATER:
+        if crop is not None:
             # Beside the step's two keys, and as there by an image's place in the whole batch.
             key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), number), 2)
-            chosen = jax.vmap(cut)(chosen, jax.vmap(jax.random.fold_in, (None, 0))(key, places))
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, places)
+            chosen = jax.vmap(lambda image, key: crop(image, key, config))(chosen, keys)
         return chosen, labels[wanted]
 
     return take

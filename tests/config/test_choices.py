@@ -20,6 +20,7 @@ def test_every_row_can_be_loaded(table, name):
 def test_families_and_blocks_are_the_networks():
     assert list(choices.FAMILIES) == list(PRESETS) == [preset.name for preset in PRESETS.values()]
     assert list(TABLE_1) == list(choices.BLOCKS)
+    assert choices.DEVICE_CROPS.keys() <= choices.CROPS.keys()
 
 
 def test_an_unknown_name_is_an_error_that_names_the_nearest():

@@ -8,8 +8,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from googlenet_jax.config.from_json import read_json
 from googlenet_jax.errors import UserError
+from googlenet_jax.runs import directory
 from googlenet_jax.runs.directory import RunDirectory
-from googlenet_jax.runs.writers import read_lines
+from googlenet_jax.runs.writers import JsonLines, read_lines
 
 
 def written(path, config, first, *lines):
@@ -59,3 +60,30 @@ def test_two_do_not_train_in_one_directory(tmp_path):
     with pytest.raises(UserError, match="another process is training here"):
         RunDirectory(tmp_path, small_config())
     run.close()
+
+
+def test_a_writer_that_fails_ends_no_training(tmp_path, monkeypatch):
+    class Service:
+        def __init__(self, run, step):
+            self.closed = False
+
+        def write(self, line):
+            raise ValueError("the service is away")
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr(directory, "WRITERS", (Service, JsonLines))
+    written(tmp_path, small_config(), 0, (4, {"loss": 2.0}), (8, {"loss": 1.0}))
+    assert [line["step"] for line in read_lines(tmp_path)] == [4, 8]
+    log = (tmp_path / "train.log").read_text()
+    assert log.count("Service writes no more: the service is away") == 1
+
+
+def test_a_full_disk_ends_it_with_one_line(tmp_path, monkeypatch):
+    def full(self, line):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(JsonLines, "write", full)
+    with pytest.raises(UserError, match="No space left on device; checkpoints are intact"):
+        written(tmp_path, small_config(), 0, (4, {"loss": 2.0}))

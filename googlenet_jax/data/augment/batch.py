@@ -15,7 +15,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as PIL and 
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
-# Each draws from a key of its own, so that one more or one less leaves what the others draw as it is.
+# Each draws from a key of its own, by its place here: a new one comes last and leaves what the others draw as it is.
 _CHANGES = ("shift", "flip", "color", "policy", "cutout", "erasing", "mix")
 _ERASED_AREA, _ERASED_ASPECT = (0.02, 0.33), (1 / 3.3, 1 / 0.3)  # torchvision's defaults; its aspect is height by width
 
@@ -222,6 +222,28 @@ def random_window(
     sides = drawn[fits.argmax()]
     corner = whole_numbers(corner_key, jnp.maximum(jnp.array(shape) - sides, 0) + 1)
     return corner, sides, fits.any()
+
+
+def random_crop(image: jax.Array, key: jax.Array, config: ml_collections.ConfigDict) -> jax.Array:
+    """A square of `dataset.image_size` at a random place of a cached one; arguments as for `random_resized_crop`."""
+    size = config.dataset.image_size
+    top, left = whole_numbers(key, image.shape[0] - size + 1)
+    return lax.dynamic_slice(image, (top, left, 0), (size, size, 3))
+
+
+def random_resized_crop(image: jax.Array, key: jax.Array, config: ml_collections.ConfigDict) -> jax.Array:
+    """`resized_crop` as a configuration has it.
+
+    Args:
+      image: (side, side, 3) uint8 array, cached.
+      key: random key.
+      config: the whole configuration.
+
+    Returns:
+      (image_size, image_size, 3) uint8 array.
+    """
+    augment = config.augment
+    return resized_crop(image, key, config.dataset.image_size, augment.area, augment.aspect, augment.antialias)
 
 
 def resized_crop(
