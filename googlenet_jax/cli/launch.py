@@ -10,6 +10,7 @@
 """
 
 import argparse
+import gc
 import re
 import sys
 import time
@@ -50,13 +51,16 @@ def _run(argv: Sequence[str], default_recipe: Path) -> None:
         return
     path, argument = _recipe(flags, default_recipe)
     config = override(read_recipe(path, argument), changes)
-    # JAX begins here, so that a mistake on the command line need not wait for it.
+    # JAX begins here, so that a mistake on the command line need not wait for it. Its callback of Python's garbage
+    # collector would swallow a Ctrl-C meanwhile.
+    gc.disable()
     runtime.configure_jax()
     join_processes()
     from googlenet_jax.system import console
     from googlenet_jax.train.loop import train_and_evaluate
 
-    console.show_log()
+    gc.enable()
+    console.show_log(steady=True)
     train_and_evaluate(config, flags.workdir or _default_workdir(path))
 
 
@@ -121,6 +125,8 @@ def take_overrides(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def _evaluate(flags: argparse.Namespace, changes: dict[str, str]) -> None:
     if changes:
         raise UserError(f"--config.{next(iter(changes))}: --mode evaluate takes the run's own configuration, unchanged")
+    if flags.config is not None:
+        raise UserError("--config does not go with --mode evaluate, which takes the run's own")
     if flags.workdir is None:
         raise UserError("--mode evaluate needs --workdir, the run to evaluate")
     from googlenet_jax.cli.evaluate import show_evaluation

@@ -69,9 +69,10 @@ def check_value(name: str, value: Any) -> None:
     field = FIELDS[name]
     if value is None and field.default is None:
         return
+    typed = isinstance(value, field.type) or (field.type is float and isinstance(value, int))
     try:
-        accepted = field.accepts(value)
-    except TypeError:
+        accepted = typed and (field.type is bool or not isinstance(value, bool)) and field.accepts(value)
+    except (TypeError, OverflowError):
         accepted = False
     if not accepted:
         raise UserError(f"config.{name}={value!r} is not allowed: it takes {field.allowed} ({field.help})")

@@ -6,7 +6,7 @@ from pathlib import Path
 import ml_collections
 
 from googlenet_jax.config.checks import known_field, validate
-from googlenet_jax.config.fields import default_config, flatten
+from googlenet_jax.config.fields import FIELDS, default_config, flatten
 from googlenet_jax.errors import UserError
 
 
@@ -27,7 +27,8 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"not a configuration: {error}") from None
     for name, value in stored.items():
-        known_field(name)
+        if value is None and FIELDS[known_field(name)].default is not None:
+            raise UserError(f"config.{name} is null, which it cannot be")
         if value is not None:
             try:
                 config.update_from_flattened_dict({name: value})
@@ -40,6 +41,6 @@ def from_json(text: str) -> ml_collections.ConfigDict:
 def read_json(path: Path) -> ml_collections.ConfigDict:
     """The configuration in a file written with `to_json`; raises `UserError` if there is none."""
     try:
-        return from_json(path.read_text())
+        return from_json(path.read_text(encoding="utf-8-sig"))
     except (UserError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {error}") from None

@@ -35,6 +35,8 @@ def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> m
         value = parse(known_field(name), value) if isinstance(value, str) else _typed(name, value)
         check_value(name, value)
         group, _, key = name.rpartition(".")
+        if group and group not in changed:
+            raise UserError(f"config lacks the group {group!r}: begin with googlenet_jax.config.default_config()")
         node = changed[group] if group else changed
         with node.unlocked():
             node[key] = value
@@ -59,7 +61,7 @@ def parse(name: str, text: str) -> Any:
         return None
     try:
         return expand_home(name, _parse(field, text))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, OverflowError):
         raise UserError(
             f"config.{name}={text!r} is not {_article(field)}: it takes {field.allowed} ({field.help})"
         ) from None
@@ -99,7 +101,7 @@ def _elements(text: str) -> list[str]:
     try:
         value = ast.literal_eval(text)
         return [str(element) for element in value] if isinstance(value, tuple | list) else [str(value)]
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         inner = text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
         return [part.strip().strip("'\"") for part in inner.split(",") if part.strip()]
 

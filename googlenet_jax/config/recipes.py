@@ -1,10 +1,12 @@
 """Recipes: Python files whose `get_config` makes a configuration, and the config.json of a run."""
 
+import re
 import runpy
 from pathlib import Path
 
 import ml_collections
 
+from googlenet_jax.config.checks import nearest_field
 from googlenet_jax.config.from_json import read_json
 from googlenet_jax.errors import UserError, reason, where
 
@@ -46,16 +48,19 @@ def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
     if path.suffix == ".json":
         return read_json(path)
     try:
-        config = runpy.run_path(str(path))["get_config"](argument)
-    except KeyError as error:
-        raise UserError(f"--config {path}: it has no function get_config, or lacks {error}") from error
+        get_config = runpy.run_path(str(path)).get("get_config")
+        if get_config is None:
+            raise UserError(f"--config {path}: it has no function get_config")
+        config = get_config(argument)
     except UserError:
         raise
-    except Exception as error:  # a recipe is a program, and may fail in any way
-        raise UserError(f"--config {path}: {type(error).__name__}: {reason(error)}{_line(error, path)}") from error
+    except (Exception, SystemExit) as error:  # a recipe is a program, and may fail in any way
+        unknown = re.match(r"""\W*Key "(\w+)" does not exist""", str(error))
+        why = f"config has no field {unknown[1]!r}: {nearest_field(unknown[1])}" if unknown else reason(error)
+        raise UserError(f"--config {path}: {type(error).__name__}: {why}{_line(error, path)}") from error
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f"--config {path}: its get_config returns a {type(config).__name__}, not a configuration")
-    return config.copy_and_resolve_references().lock()
+    return ml_collections.ConfigDict(config).copy_and_resolve_references().lock()
 
 
 def _line(error: BaseException, path: Path) -> str:

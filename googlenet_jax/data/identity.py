@@ -1,6 +1,7 @@
 """Whether two sources hold the same images: what a run needs to go on to the bit."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from googlenet_jax.data.pictures.picture import BadImageError
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.errors import UserError, shown
 
+log = logging.getLogger(__name__)
 _SAMPLE = 16  # images that are compared pixel by pixel
 
 
@@ -46,7 +48,7 @@ def check_same(stored: dict[str, Any], now: dict[str, Any], moved: bool, where: 
 
     Args:
       stored, now: from `identity`; of an older run the former may lack entries.
-      moved: whether they are read from another place, so that their pixels count too.
+      moved: whether they are read from another place, where other pixels are an error rather than a warning.
       where: the run, for the message.
     """
     for name in ("labels", "training images"):
@@ -56,7 +58,10 @@ def check_same(stored: dict[str, Any], now: dict[str, Any], moved: bool, where: 
                 f"{_brief(now[name])}; take another --workdir, or restore the data"
             )
     pairs = zip(stored.get("sample", now["sample"]), now["sample"], strict=False)
-    if moved and any(old != new for old, new in pairs if old and new):
+    changed = any(old != new for old, new in pairs if old and new)
+    if changed and not moved:
+        log.warning("%s: some training images are not what they were: from here on this is another training", where)
+    if changed and moved:
         raise UserError(
             f"{where} was trained on other images, or on the same in another order: config.dataset.name may change "
             "where the images stay as they are; take another --workdir, or restore the data"

@@ -91,8 +91,9 @@ class Checkpoints:
         why = ""
         for step in sorted(self.manager.all_steps(), reverse=True):
             try:
-                restored = self.manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore(), **items))
-                check(restored["meta"])
+                meta = self.manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+                check(meta)  # before the arrays, which another configuration's are not
+                restored = self.manager.restore(step, args=ocp.args.Composite(**items))
                 found = {name: restored[name] for name in wanted}
                 _check_shapes(wanted, found)
             except UserError:

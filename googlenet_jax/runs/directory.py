@@ -82,8 +82,13 @@ class RunDirectory:
         Args:
           step: 0 at the run's start.
         """
-        if not self._writes:
-            return
+        if self._writes:
+            try:
+                self._begin(step)
+            except OSError as error:
+                raise UserError(f"{self.path}: {error.strerror}; nothing is lost, start again to resume") from error
+
+    def _begin(self, step: int) -> None:
         if self.changes:
             with (self.path / HISTORY).open("a") as file:
                 file.write(json.dumps({"time": time.time(), "step": step, "changes": self.changes}) + "\n")

@@ -26,7 +26,7 @@ from googlenet_jax.system.files import lock, replace_file, state_directory
 
 log = logging.getLogger(__name__)
 
-_FILES = ("config.json", "metrics.jsonl", "train.log")
+_FILES = ("config.json", "config_history.jsonl", "metrics.jsonl", "train.log")
 _LOOK_EVERY = 2.0  # seconds between looks for new checkpoints
 _FILES_EVERY = 30.0  # seconds between uploads of files that grow, and between attempts that fail
 

@@ -86,14 +86,19 @@ WRITERS: tuple[type[Writer], ...] = (JsonLines, TensorBoard)
 
 
 def read_lines(run: Path) -> list[Line]:
-    """The lines of a run's `metrics.jsonl`; one that a crash cut off is left out."""
+    """The lines of a run's `metrics.jsonl`; one that a crash cut off, or that makes no sense, is left out."""
     path = run / "metrics.jsonl"
     lines = []
-    for text in path.read_text().splitlines() if path.exists() else []:
+    for text in path.read_text(errors="replace").splitlines() if path.exists() else []:
         try:
             line = json.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and "step" in line:
+        if isinstance(line, dict) and _makes_sense(line):
             lines.append(line)
     return lines
+
+
+def _makes_sense(line: Line) -> bool:
+    known = line.get("split") in ("train", "val") and type(line.get("step")) is int
+    return known and all(isinstance(line.get(name), int | float) for name in ("epoch", "seconds"))

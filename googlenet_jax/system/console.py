@@ -58,13 +58,14 @@ class _ConsoleHandler(logging.Handler):
             error_console.print(text, soft_wrap=True, markup=False)
 
 
-def show_log(alone: bool = False) -> None:
-    """Sends this package's log messages to the terminal, which may go away; of several processes the first speaks.
+def show_log(alone: bool = False, steady: bool = False) -> None:
+    """Sends this package's log messages to the terminal; of several processes the first speaks.
 
     Args:
       alone: there are no other processes; then JAX is not asked, and takes no device.
+      steady: the process goes on when nothing can be printed any more, as a training does.
     """
-    for name in ("stdout", "stderr"):
+    for name in ("stdout", "stderr") if steady else ():
         stream = getattr(sys, name)
         if hasattr(stream, "reconfigure") and not isinstance(stream, _Steady):
             setattr(sys, name, _Steady(stream))
@@ -73,7 +74,8 @@ def show_log(alone: bool = False) -> None:
     root.setLevel(logging.INFO)
     root.propagate = False
     # What Orbax raises of a full disk it also logs with a traceback, and writes that end later find nobody waiting.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     sys.unraisablehook = _show_unraisable
 
 

@@ -79,6 +79,8 @@ def _loop(
     """Trains to the end, or until it is told to stop; returns the steps done."""
     config, calendar, step = training.config, training.calendar, int(state.step)
     meter, measured = Meter(training, step), training.place(Measured.empty())
+    if int(state.loss_scale.skipped_in_a_row) >= config.precision.max_skipped:  # it ended so before
+        raise _diverged(int(state.loss_scale.skipped_in_a_row), run.checkpoints / str(step))
     while step < calendar.total:
         state, measured = training.step(state, measured, *next(batches))
         step += 1
@@ -114,7 +116,11 @@ class _Saving:
         self._saved, self._calendar, config = saved, training.calendar, training.config
         every = config.checkpoint.every_epochs
         self._every_epochs = config.eval.every_epochs if every is None else every
-        self._meta = images | {"config": to_json(config), "preprocess": training.preprocess.to_dict()}
+        self._meta = images | {
+            "config": to_json(config),
+            "preprocess": training.preprocess.to_dict(),
+            "devices": len(training.devices),
+        }
 
     def due(self, step: int) -> bool:
         return self._calendar.due(step, self._every_epochs)
@@ -127,6 +133,7 @@ class _Saving:
 def _diverged(skipped_in_a_row: float, checkpoint: Path) -> UserError:
     return UserError(
         f"training diverged: the last {skipped_in_a_row:.0f} steps had gradients that are not finite and were skipped. "
-        f"The last good parameters are in {checkpoint}; lower config.optimizer.learning_rate, lengthen "
-        "config.schedule.warmup_epochs, or set config.optimizer.clip_norm"
+        f"The last good parameters are in {checkpoint}. Begin again in another --workdir, or go on from them there by "
+        f"--config.init_from={checkpoint}: with a lower config.optimizer.learning_rate, a longer "
+        "config.schedule.warmup_epochs, config.optimizer.clip_norm, or another config.precision.loss_scale"
     )

@@ -1,5 +1,6 @@
 """What is measured of a training between two lines of metrics: on the device, and by the clock."""
 
+import math
 import time
 
 import jax
@@ -42,7 +43,7 @@ class Meter:
         speed = (step - self._step) * self._training.config.batch_size / (time.monotonic() - self._since)
         squares = [np.square(leaf, dtype=np.float64).sum() for leaf in jax.tree.leaves(state.variables["params"])]
         values |= {
-            "gradient_norm": float(measured.norm) / max(int(measured.steps), 1),
+            "gradient_norm": float(measured.norm) / int(measured.steps) if int(measured.steps) else math.nan,
             "parameter_norm": float(np.sqrt(sum(squares))),
             "learning_rate": float(self._training.schedule(step - 1)),
             "images_per_second": round(speed, 1),

@@ -71,7 +71,9 @@ def constant(config: ml_collections.ConfigDict, course: Course) -> optax.Schedul
 
 def piecewise(config: ml_collections.ConfigDict, course: Course) -> optax.Schedule:
     """Times factors[i] from boundaries[i] on."""
-    factors = dict(zip(map(course.steps, config.boundaries), config.factors, strict=True))
+    factors: dict[int, float] = {}
+    for boundary, factor in zip(map(course.steps, config.boundaries), config.factors, strict=True):
+        factors[boundary] = factors.get(boundary, 1.0) * factor  # two may fall on one step
     return optax.piecewise_constant_schedule(course.learning_rate, factors)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import ml_collections
 
-from googlenet_jax.config.from_json import read_json
+from googlenet_jax.config.checks import differences
+from googlenet_jax.config.from_json import from_json, read_json
+from googlenet_jax.config.resume import refused
 from googlenet_jax.data.identity import check_same
 from googlenet_jax.errors import UserError
 from googlenet_jax.net import UNUSED
@@ -59,14 +61,29 @@ def start(saved: Checkpoints, run: RunDirectory, training: Training, images: dic
       UserError: if no checkpoint can be read, the images are others, or `init_from` does not fit.
     """
     fresh, config = training.abstract(), training.config
-    moved = "dataset.name" in run.changes
-    restored = saved.restore(items(fresh), lambda meta: check_same(meta, images, moved, str(run.path)))
+    restored = saved.restore(items(fresh), lambda meta: _check(meta, run, training, images))
     if restored is None:
         state = training.create()
         return training.place(state if config.init_from is None else initialize(state, config, training.preprocess))
     step, found = restored
     log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
     return training.place(TrainState(variables=found["variables"], ema=found["ema"], **found["training"]))
+
+
+def _check(meta: dict[str, Any], run: RunDirectory, training: Training, images: dict[str, Any]) -> None:
+    """Whether a checkpoint is this training's: its configuration counts, whatever became of `config.json`."""
+    config, devices = training.config, len(training.devices)
+    if wrong := refused(differences(from_json(meta["config"]), config), config):
+        raise UserError(
+            f"{run.path} was trained with another configuration ({'; '.join(wrong)}): take another --workdir, or the "
+            "run's own"
+        )
+    if not config.model.sync_batch_norm and meta.get("devices", devices) != devices:
+        raise UserError(
+            f"{run.path} was trained on {meta['devices']} devices, now there are {devices}, by which "
+            "config.model.sync_batch_norm=false trains otherwise: set config.num_devices, or take another --workdir"
+        )
+    check_same(meta, images, "dataset.name" in run.changes, str(run.path))
 
 
 def tell_new_end(run: RunDirectory, training: Training, step: int) -> None:
@@ -77,8 +94,9 @@ def tell_new_end(run: RunDirectory, training: Training, step: int) -> None:
     before = make_schedule(
         config.schedule, config.optimizer.learning_rate, calendar.steps_per_epoch, run.changes["num_epochs"][0]
     )
+    end = round(run.changes["num_epochs"][0] * training.calendar.steps_per_epoch)
     old, new = float(before(step)), float(training.schedule(step))
-    if old != new:
+    if old != new or float(before(end)) != float(training.schedule(end)):  # during warmup the end alone differs
         log.info(
             "the %s schedule ends at epoch %g now: the learning rate goes on at %.4g, where it would have been %.4g",
             config.schedule.name,

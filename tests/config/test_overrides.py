@@ -1,9 +1,10 @@
 """From text to checked fields: what launch.py, sweeps and tests do alike."""
 
+import ml_collections
 import pytest
 
 from googlenet_jax.cli.launch import take_overrides
-from googlenet_jax.config import FIELDS, default_config, override
+from googlenet_jax.config import FIELDS, default_config, from_json, override, validate
 from googlenet_jax.config.checks import SYNONYMS, differences
 from googlenet_jax.config.recipes import read_recipe, split_argument
 from googlenet_jax.config.resume import refused
@@ -65,6 +66,9 @@ def test_the_users_home(monkeypatch):
     [
         ("batch_size", "many", "config.batch_size='many' is not a whole number: it takes 1 or more"),
         ("batch_size", "1.5", "is not a whole number"),
+        ("seed", "inf", "is not a whole number"),
+        ("batch_size", "1" + "0" * 400, "is not allowed"),
+        ("model.blocks", "{[]}", "is not allowed"),
         ("batch_size", "none", "is not a whole number"),
         ("batch_size", "0", "config.batch_size=0 is not allowed: it takes 1 or more"),
         ("batch_size", 1.5, "is not a whole number"),
@@ -129,6 +133,13 @@ def test_recipes_and_their_arguments(tmp_path, monkeypatch):
         ("x = 1\nget_config = lambda arg: y\n", r"NameError: name 'y' is not defined \(line 2\)"),
         ("def get_config(:\n", r"SyntaxError: .*line 1"),
         ("x = 1\n", "no function get_config"),
+        ("get_config = lambda arg: {}['x']\n", r"KeyError: 'x' \(line 1\)"),
+        ("def get_config(arg):\n    raise SystemExit('no')\n", "SystemExit: no"),
+        (
+            "from googlenet_jax.config import default_config\n"
+            "def get_config(arg):\n    c = default_config()\n    c.num_epoch = 3\n    return c\n",
+            r"no field 'num_epoch': did you mean 'num_epochs'.*line 4",
+        ),
         ("get_config = lambda arg: 3\n", "returns a int"),
     ],
 )
@@ -136,6 +147,21 @@ def test_recipes_that_fail_are_one_line(tmp_path, text, words):
     (tmp_path / "r.py").write_text(text)
     with pytest.raises(UserError, match=words):
         read_recipe(tmp_path / "r.py")
+
+
+def test_values_of_another_type_are_refused():
+    loose = ml_collections.ConfigDict(default_config().to_dict())
+    with loose.ignore_type():
+        loose.augment.flip = "no"
+    with pytest.raises(UserError, match=r"augment.flip='no' is not allowed"):
+        validate(loose)
+    loose = ml_collections.ConfigDict(default_config().to_dict())
+    with loose.ignore_type():
+        loose.batch_size = 32.0
+    with pytest.raises(UserError, match=r"batch_size=32\.0 is not allowed"):
+        validate(loose)
+    with pytest.raises(UserError, match="num_epochs is null"):
+        from_json('{"num_epochs": null}')
 
 
 def test_what_a_run_may_go_on_with():

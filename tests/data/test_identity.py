@@ -24,7 +24,7 @@ def test_the_same_images_elsewhere_and_in_records(image_folder, tmp_path):
         check_same(here, of(other), moved=True, where="run")
 
 
-def test_other_images_are_refused(image_folder, tmp_path):
+def test_other_images_are_refused(image_folder, tmp_path, caplog):
     here = of(f"folder:{image_folder}")
     moved = tmp_path / "moved"
     shutil.copytree(image_folder, moved)
@@ -33,6 +33,7 @@ def test_other_images_are_refused(image_folder, tmp_path):
     a.write_bytes(second)
     b.write_bytes(first)
     check_same(here, of(f"folder:{moved}"), moved=False, where="run")
+    assert "some training images are not what they were" in caplog.text
     with pytest.raises(UserError, match="other images, or on the same in another order"):
         check_same(here, of(f"folder:{moved}"), moved=True, where="run")
     a.write_bytes(b"")  # what cannot be read is not compared

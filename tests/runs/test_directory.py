@@ -26,7 +26,9 @@ def test_every_writer_gets_every_line_and_forgets_what_is_trained_again(tmp_path
     config = small_config()
     written(tmp_path, config, 0, (4, {"loss": 2.0}), (8, {"loss": 1.0, "gradient_norm": float("inf")}))
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 12, "cut off by a cra')
+        file.write('{"step": "a"}\n{"step": 1}\n{"step": 1, "split": "val"}\n{"step": 12, "cut off by a cra')
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe\n")
     written(tmp_path, config, 4, (8, {"loss": 1.5}))
     lines = read_lines(tmp_path)
     assert [(line["step"], line["epoch"], line["loss"]) for line in lines] == [(4, 1.0, 2.0), (8, 2.0, 1.5)]

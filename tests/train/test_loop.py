@@ -66,6 +66,16 @@ def test_images_may_move_but_not_change(finished_run, tmp_path):
     assert not (run / "config_history.jsonl").exists()
 
 
+def test_the_checkpoints_configuration_counts_where_config_json_is_gone(finished_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    (run / "config.json").unlink()
+    with pytest.raises(UserError, match=r"another configuration \(optimizer.learning_rate: 0.02 -> 0.5\)"):
+        train_and_evaluate(small_config(optimizer__learning_rate=0.5, num_epochs=3.0), run)
+    assert not (run / "config.json").exists()
+    assert train_and_evaluate(small_config(), run)["finished"]
+
+
 def test_nohup_stays_nohup():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -74,3 +84,12 @@ def test_nohup_stays_nohup():
             assert stop.received is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_results_that_cannot_be_written_are_no_success(finished_run):
+    arguments = ("-m", "googlenet_jax.cli", "evaluate", "--checkpoint", finished_run, "--json")
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, *map(str, arguments)]
+        result = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 2
+    assert "No space left" in result.stderr

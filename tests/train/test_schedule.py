@@ -28,6 +28,10 @@ def test_piecewise_multiplies_at_each_boundary():
     assert rate(99, **steps) == pytest.approx(0.004)
 
 
+def test_factors_of_boundaries_on_one_step_multiply():
+    assert rate(50, name="piecewise", boundaries=(30.0, 30.01), factors=(0.1, 0.5)) == pytest.approx(0.02)
+
+
 def test_piecewise_exponential_passes_through_the_same_points_smoothly():
     smooth = {"name": "piecewise_exponential", "boundaries": (40.0, 80.0), "factors": (0.25, 0.01)}
     assert rate(0, **smooth) == pytest.approx(0.4)
