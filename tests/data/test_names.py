@@ -42,6 +42,7 @@ def odd(tmp_path_factory):
     return folder, base / "run", result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_training_names_them(odd):
     _, run, printed = odd
     log = (run / "train.log").read_text()
@@ -52,6 +53,7 @@ def test_a_training_names_them(odd):
     assert gn.load(run).labels == [os.fsdecode(label) for label in sorted(CLASSES)]
 
 
+@pytest.mark.slow
 def test_they_are_evaluated_and_predicted(odd):
     folder, run, _ = odd
     values = evaluate_checkpoints([run])
