@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from typing import TextIO
+from io import TextIOWrapper
 
 import jax
 from rich.console import Console
@@ -20,9 +20,9 @@ class _Steady:
     After the first it leads nowhere, and so does the file descriptor, at which Python would fail again when it ends.
     """
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIOWrapper):
         self._stream = stream
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # of standard streams
+        stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
         try:
@@ -67,7 +67,7 @@ def show_log(alone: bool = False, steady: bool = False) -> None:
     """
     for name in ("stdout", "stderr") if steady else ():
         stream = getattr(sys, name)
-        if hasattr(stream, "reconfigure") and not isinstance(stream, _Steady):
+        if isinstance(stream, TextIOWrapper):
             setattr(sys, name, _Steady(stream))
     root = logging.getLogger("googlenet_jax")
     root.addHandler(_ConsoleHandler() if alone or jax.process_index() == 0 else logging.NullHandler())
