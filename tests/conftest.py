@@ -59,9 +59,9 @@ def small_config(**changes: object) -> ml_collections.ConfigDict:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a trained network is slow."""
+    """What needs a trained network, or runs a whole program, is slow."""
     for item in items:
-        if "finished_run" in getattr(item, "fixturenames", ()):
+        if {"finished_run", "run_command"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 
