@@ -37,8 +37,7 @@ def main(default_recipe: Path) -> None:
       default_recipe: what is trained when the command line names nothing.
     """
     runtime.restart_with_large_pages()
-    debug = bool({"--debug"} & set(sys.argv))
-    sys.exit(run_command(lambda: _run(sys.argv[1:], default_recipe), debug))
+    sys.exit(run_command(lambda: _run(sys.argv[1:], default_recipe), debug="--debug" in sys.argv))
 
 
 def _run(argv: Sequence[str], default_recipe: Path) -> None:

@@ -44,7 +44,7 @@ def _digest(source: Source, place: int) -> str:
 
 
 def check_same(stored: dict[str, Any], now: dict[str, Any], moved: bool, where: str) -> None:
-    """Raises `UserError` if a run's images are others than before.
+    """Raises `UserError` if a run goes on with other images than before, or warns where only some seem to have changed.
 
     Args:
       stored, now: from `identity`; of an older run the former may lack entries.

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import traverse_util
 
 from googlenet_jax.models.googlenet import TABLE_1, GoogLeNet
@@ -80,8 +79,3 @@ def summarize(model: GoogLeNet, image_size: int = 224) -> list[Row]:
         )
     order = ["conv1", "conv2", *(f"inception_{block}" for block in TABLE_1), "classifier", "aux1", "aux2"]
     return [rows[name] for name in order if name in rows]
-
-
-def parameter_count(variables: dict) -> int:
-    """Trained numbers in a tree of variables."""
-    return int(sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"])))

@@ -48,7 +48,7 @@ def written_beside(path: Path) -> Iterator[Path]:
       path: what is to be written; its directory is made if need be.
 
     Yields:
-      Where to write. After an error, and after a crash the next time, nothing is left of it.
+      Where to write. After an error nothing is left of it; after a crash a hidden ".NAME.*.partial" is.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from clu.parameter_overview import count_parameters
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.models.googlenet import TABLE_1, GoogLeNet
-from googlenet_jax.models.summary import PAPER_TABLE_1, parameter_count, summarize
+from googlenet_jax.models.summary import PAPER_TABLE_1, summarize
 from googlenet_jax.models.variants import PRESETS, get_variant
 
 # Counted from each system's own definition: without and with auxiliary heads, 1000 classes.
@@ -27,7 +28,7 @@ def shapes_of(model, size=224):
 @pytest.mark.parametrize("name", PRESETS)
 def test_parameter_counts(name):
     for aux_heads, expected in zip((False, True), PARAMETERS[name], strict=True):
-        assert parameter_count(shapes_of(GoogLeNet(1000, PRESETS[name], aux_heads))) == expected
+        assert count_parameters(shapes_of(GoogLeNet(1000, PRESETS[name], aux_heads))["params"]) == expected
 
 
 def test_summary_agrees_with_the_papers_table_1():
