@@ -23,6 +23,17 @@ def path(text: str) -> str:
     return os.path.expanduser(text)
 
 
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
 def rows(table: Mapping[Any, Any]) -> str:
     """A table of `config.choices` as a help text."""
     return "; ".join(f"{name}: {getattr(row, 'help', row)}" for name, row in table.items())

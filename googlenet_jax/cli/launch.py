@@ -40,16 +40,20 @@ def main(default_recipe: Path) -> None:
     sys.exit(run_command(lambda: _run(sys.argv[1:], default_recipe), debug="--debug" in sys.argv))
 
 
-def _run(argv: Sequence[str], default_recipe: Path) -> None:
+def _run(argv: Sequence[str], default_recipe: Path) -> int | None:
     changes, rest = take_overrides(argv)
     flags, unknown = _parser().parse_known_args(rest)
     if unknown:
         raise UserError(f"unexpected argument {unknown[0]!r}; --help shows the usage")
     if flags.mode == "evaluate":
         _evaluate(flags, changes)
-        return
+        return None
     path, argument = _recipe(flags, default_recipe)
     config = override(read_recipe(path, argument), changes)
+    if flags.sweep:
+        from googlenet_jax.cli.sweeping import run_sweep
+
+        return run_sweep(flags, flags.config or str(path), config, default_recipe.parents[1] / "launch.py")
     # JAX begins here, so that a mistake on the command line need not wait for it. Its callback of Python's garbage
     # collector would swallow a Ctrl-C meanwhile.
     gc.disable()
@@ -60,7 +64,8 @@ def _run(argv: Sequence[str], default_recipe: Path) -> None:
 
     gc.enable()
     console.show_log(steady=True)
-    train_and_evaluate(config, flags.workdir or _default_workdir(path))
+    train_and_evaluate(config, flags.workdir or _default_workdir(path), flags.until)
+    return None
 
 
 def _parser() -> arguments.Parser:
@@ -86,6 +91,20 @@ def _parser() -> arguments.Parser:
     parser.add_argument(
         "--mode", choices=("train", "evaluate"), default="train", help="train, or evaluate the run in --workdir"
     )
+    parser.add_argument(
+        "--until",
+        type=arguments.positive,
+        metavar="EPOCH",
+        help="stop there, saved; the same command without it goes on to the last epoch, to the bit",
+    )
+    parser.add_argument("--sweep", action="append")
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--search", default="random")
+    parser.add_argument("--objective", default="val.top1")
+    parser.add_argument("--prune", action="store_true")
+    parser.add_argument("--retries", type=int, default=1)
+    parser.add_argument("--executor", default="local")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--debug", action="store_true", help="show tracebacks of mistakes")
     return parser
 

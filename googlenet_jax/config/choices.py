@@ -189,3 +189,15 @@ EXPORTS = {
     "torchvision": Choice("a state_dict for torchvision's GoogLeNet, .pth", "export.torchvision:export"),
     "caffe": Choice("weights for bvlc_googlenet, .caffemodel", "export.caffe:export"),
 }
+
+# Each draws the next point of a sweep: (ranges, number, what is known, whether larger is better) -> overrides.
+SEARCHES = {
+    "random": Choice("points drawn independently", "sweep.search:draw"),
+    "tpe": Choice("Optuna's Parzen estimator, which learns from earlier points", "sweep.search:parzen"),
+}
+
+# Where a sweep's trainings run: each makes an `Executor`.
+EXECUTORS = {
+    "local": Choice("processes of this machine, each with its share of the devices", "sweep.executors.local:Local"),
+    "slurm": Choice("jobs of a Slurm cluster", "sweep.executors.slurm:Slurm"),
+}

@@ -25,6 +25,10 @@ class Calendar(NamedTuple):
         interval = every_epochs * self.steps_per_epoch
         return step == self.total or (interval > 0 and round(max(round(step / interval), 1) * interval) == step)
 
+    def end(self, until: float | None) -> int:
+        """The step to train up to: an epoch's, or None for the last."""
+        return self.total if until is None else min(max(round(until * self.steps_per_epoch), 1), self.total)
+
 
 def make_calendar(num_epochs: float, num_images: int, batch_size: int) -> Calendar:
     """The calendar of a training; raises `UserError` if it has not a single step."""

@@ -94,11 +94,11 @@ class TrainingDisplay:
         log.info("epoch %-6.4g %s   loss %.4f   %.0f s", line["epoch"], percents, loss, line["seconds"])
 
     def finished(self, step: int, signal: str | None, val: list[dict[str, Any]], bad_images: int) -> None:
-        """The training ended, after its last step or by a signal."""
+        """The training ended: after its last step, by a signal, or where it was to stop."""
         if bad_images:
             log.warning("%d images could not be read and were left out; train.log names them", bad_images)
         if step < self.total:
-            log.info("%s: saved at step %d of %d and stopped", signal, step, self.total)
+            log.info("%s: saved at step %d of %d and stopped", signal or "--until", step, self.total)
             log.info("to go on: the same command with --workdir %s", self.workdir)
             return
         table = Table("validation", "epoch", "top-1", "top-5", "loss", title=f"trained {step} steps")

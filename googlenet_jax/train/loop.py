@@ -28,12 +28,15 @@ from googlenet_jax.train.validation import Validation
 log = logging.getLogger(__name__)
 
 
-def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -> dict[str, Any]:
+def train_and_evaluate(
+    config: ml_collections.ConfigDict, workdir: str | Path, until: float | None = None
+) -> dict[str, Any]:
     """Trains, evaluates and saves; goes on where an earlier training in the same directory stopped.
 
     Args:
       config: from a recipe.
       workdir: the run directory, or a URL of one in a bucket, see `mirror.local_run`.
+      until: epoch to stop at, saved, on the way to `num_epochs`; None: do not.
 
     Returns:
       {"step": steps done, "finished": whether all of them, "val": the last line of validation metrics or None}.
@@ -58,9 +61,10 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: str | Path) -
                 tell_new_end(run, training, first)
                 display.started(training, first, len(train_images))
                 save = _Saving(saved, training, images)
+                end = training.calendar.end(until)
                 batches = feed(train_images, training, bad_images, first, display.cached)
                 with display, contextlib.closing(batches):
-                    step = _loop(state, batches, training, validation, run, save, stop, display)
+                    step = _loop(state, batches, training, validation, run, save, stop, display, end)
             val = [line for line in run.lines() if line["split"] == "val"]
         display.finished(step, stop.received, val, len(bad_images.skipped))
     return {"step": step, "finished": step == training.calendar.total, "val": val[-1] if val else None}
@@ -75,13 +79,14 @@ def _loop(
     save: "_Saving",
     stop: StopSignals,
     display: TrainingDisplay,
+    end: int,
 ) -> int:
-    """Trains to the end, or until it is told to stop; returns the steps done."""
+    """Trains up to a step, or until it is told to stop; returns the steps done."""
     config, calendar, step = training.config, training.calendar, int(state.step)
     meter, measured = Meter(training, step), training.place(Measured.empty())
     if int(state.loss_scale.skipped_in_a_row) >= config.precision.max_skipped:  # it ended so before
         raise _diverged(int(state.loss_scale.skipped_in_a_row), run.checkpoints / str(step))
-    while step < calendar.total:
+    while step < end:
         state, measured = training.step(state, measured, *next(batches))
         step += 1
         display.stepped(step)
@@ -100,7 +105,7 @@ def _loop(
         if validating:
             val = validation.run(state.eval_variables, display.evaluated)
             display.validated(run.write(step, calendar.epoch(step), "val", val))
-        stopping = stop.after(step)
+        stopping = stop.after(step) or step == end
         if validating or stopping or save.due(step):
             save(state, step, val)
             meter.restart(step)

@@ -1,0 +1,48 @@
+"""How far a training is, read from its run directory without JAX."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from googlenet_jax.runs.writers import Line, read_lines
+
+
+class Progress(NamedTuple):
+    """How far a training is.
+
+    Attributes:
+      step: of the newest checkpoint; 0 before the first.
+      epoch: the same in epochs.
+      lines: what was measured up to there, in order.
+    """
+
+    step: int
+    epoch: float
+    lines: list[Line]
+
+    def reached(self, epoch: float) -> bool:
+        """Whether the newest checkpoint is of this epoch or a later one."""
+        return self.step > 0 and self.step >= round(epoch * self.step / self.epoch)
+
+    def measured(self, split: str, name: str) -> list[tuple[float, float]]:
+        """What was measured under a name: (epoch, value) in order."""
+        return [(line["epoch"], line[name]) for line in self.lines if line["split"] == split and name in line]
+
+
+def read_progress(run: Path) -> Progress:
+    """How far the training in a run directory is; nothing there is no progress.
+
+    Args:
+      run: the run directory, on this machine; a training may be writing to it.
+
+    Returns:
+      Its `Progress`. A checkpoint that is still being written does not count.
+    """
+    steps = [int(path.name) for path in (run / "checkpoints").glob("*") if path.name.isdecimal()]
+    for step in sorted(steps, reverse=True):
+        try:
+            epoch = json.loads((run / "checkpoints" / str(step) / "meta" / "metadata").read_text())["epoch"]
+        except (OSError, ValueError, KeyError):  # it is being removed, or damaged
+            continue
+        return Progress(step, float(epoch), [line for line in read_lines(run) if line["step"] <= step])
+    return Progress(0, 0.0, [])

@@ -1,0 +1,144 @@
+"""Attempts at a training: when each began and what became of it, whoever made it."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from googlenet_jax.errors import shown
+from googlenet_jax.runs.progress import Progress
+from googlenet_jax.system.files import lock
+
+# What becomes of an attempt. Only a crash or a failure is worth another one by itself.
+DONE = "done"  # the epoch that was asked for is reached
+STOPPED = "stopped"  # saved when it was told to, and is to go on
+CRASHED = "crashed"  # killed, or its machine was lost
+FAILED = "failed"  # an error
+REFUSED = "refused"  # an error in the configuration, which will be there again
+DIVERGED = "diverged"
+WORTH_A_RETRY = (CRASHED, FAILED)
+FINAL = (REFUSED, DIVERGED)  # not tried again by the same command either
+
+_TAIL = 1 << 16  # bytes of a log's end in which its last error is looked for
+
+
+class Outcome(NamedTuple):
+    """What became of an attempt.
+
+    Attributes:
+      kind: one of this module's words.
+      error: one line, where there is one.
+    """
+
+    kind: str
+    error: str = ""
+
+
+class Attempts:
+    """The attempts at one training: a file with a line when one begins and a line when it ends.
+
+    Args:
+      path: of the file.
+      log: what they print.
+    """
+
+    def __init__(self, path: Path, log: Path):
+        self._path, self.log = path, log
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What is known of them, in order; a line that a crash cut off is left out."""
+        found = []
+        for text in self._path.read_text(errors="replace").splitlines() if self._path.exists() else []:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                found.append(line)
+        return found
+
+    def last(self) -> Outcome | None:
+        """What became of the last one that ended."""
+        ended = [line for line in self.lines() if line.get("event") == "end"]
+        return Outcome(str(ended[-1].get("outcome")), str(ended[-1].get("error", ""))) if ended else None
+
+    def take(self) -> IO[str] | None:
+        """The file, locked as long as it is open anywhere: a process that inherits it is known to be alive.
+
+        Returns:
+          The open file, or None if an attempt is under way.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a")
+        if lock(file):
+            return file
+        file.close()
+        return None
+
+    def under_way(self) -> bool:
+        """Whether an attempt is being made on this machine, or on another that shares the file."""
+        if not self._path.exists():
+            return False
+        file = self.take()
+        if file is None:
+            return True
+        file.close()
+        return False
+
+    def begin(self, until: float, **about: Any) -> None:
+        """An attempt begins: to train up to an epoch; `about` tells where."""
+        at = self.log.stat().st_size if self.log.exists() else 0
+        self._write(event="begin", until=until, host=socket.gethostname(), log=at, **about)
+
+    def end(self, outcome: Outcome) -> None:
+        """The attempt that began last has ended."""
+        self._write(event="end", outcome=outcome.kind, error=outcome.error)
+
+    def _write(self, **line: Any) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps({"time": round(time.time(), 3), **line}) + "\n")
+
+    def judge(self, status: int | None, progress: Progress) -> Outcome:
+        """What became of the attempt that began last.
+
+        Args:
+          status: exit status as `subprocess` has it; None if nobody saw it end.
+          progress: of its run directory, now.
+
+        Returns:
+          The outcome.
+        """
+        began = next((line for line in reversed(self.lines()) if line.get("event") == "begin"), {})
+        if progress.reached(began.get("until", float("inf"))):
+            return Outcome(DONE)
+        error = self._error(int(began.get("log", 0)))
+        if status == 0:
+            return Outcome(STOPPED)
+        if status is not None and (status < 0 or status > 128):
+            number = -status if status < 0 else status - 128
+            names = {s.value: s.name for s in signal.Signals}
+            return Outcome(CRASHED, f"killed by {names.get(number, f'signal {number}')}")
+        if not error:
+            return Outcome(CRASHED, "it ended without a word" if status is None else f"it ended with status {status}")
+        if "training diverged" in error:
+            return Outcome(DIVERGED, error)
+        return Outcome(REFUSED if "config." in error else FAILED, error)
+
+    def _error(self, begin: int) -> str:
+        """The last error in the log from a place on: our own line, or the last of a traceback."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(begin, end - _TAIL))
+            lines = [line.rstrip() for line in file.read().decode(errors="replace").splitlines()]
+        ours = [line for line in lines if line.startswith("error: ")]
+        if ours:
+            return shown(ours[-1].removeprefix("error: "), 400)
+        if any(line.startswith("Traceback") for line in lines):
+            return shown(next((line for line in reversed(lines) if line), ""), 400)
+        return ""

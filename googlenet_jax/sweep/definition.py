@@ -1,0 +1,153 @@
+"""What a sweep asks: a recipe, what varies, and how it is judged."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from googlenet_jax.config.choices import SEARCHES, nearest
+from googlenet_jax.errors import UserError
+from googlenet_jax.sweep.scheduler import rungs_of
+from googlenet_jax.sweep.search import Known
+from googlenet_jax.sweep.space import Overrides, Space
+from googlenet_jax.sweep.trials import Trial, identity, make_trial
+
+_MEASURES = ("loss", "top1", "top5")
+_TRIES = 100  # drawn points that were there already, after which the ranges count as exhausted
+
+
+class Objective(NamedTuple):
+    """What trials are compared by.
+
+    Attributes:
+      split, name: of a measured value in `metrics.jsonl`.
+    """
+
+    split: str
+    name: str
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Whether a larger value is a better one."""
+        return self.name != "loss"
+
+    def __str__(self) -> str:
+        return f"{self.split}.{self.name}"
+
+
+def read_objective(text: str) -> Objective:
+    """The objective that a text names, such as val.top1; raises `UserError` if there is none."""
+    known = [f"{split}.{name}" for split in ("val", "train") for name in _MEASURES]
+    if text not in known:
+        raise UserError(f"--objective {text!r} is not known: {nearest(text, known)}")
+    split, _, name = text.partition(".")
+    return Objective(split, name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """What a sweep asks.
+
+    Attributes:
+      recipe: its file and argument, as the command line has them.
+      base: the recipe's configuration with the command line's overrides.
+      space: what varies.
+      trials: points of the search; 0 without one.
+      search: a row of `SEARCHES`.
+      objective: what trials are compared by.
+      eta: of pruning; 0: none.
+      retries: further attempts at a trial that crashed or failed.
+    """
+
+    recipe: str
+    base: ml_collections.ConfigDict
+    space: Space
+    trials: int = 0
+    search: str = "random"
+    objective: Objective = Objective("val", "top1")
+    eta: float = 0.0
+    retries: int = 1
+
+    def check(self) -> None:
+        """Raises `UserError` if its parts do not go together."""
+        if self.space.ranges and not self.trials:
+            raise UserError(f"{next(iter(self.space.ranges))} has a range: say how many points to draw by --trials N")
+        if self.trials and not self.space.ranges:
+            raise UserError("--trials counts points of a search, and no field has a range such as log(1e-3,1)")
+        uneven = {"num_epochs", "eval.every_epochs"} & set(self.space.fields)
+        if self.eta and uneven:
+            raise UserError(f"--prune compares trials at the same epochs: {min(uneven)} cannot be swept with it")
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """The epochs at which trials are compared, the last their end; without pruning (inf,)."""
+        if not self.eta:
+            return (float("inf"),)
+        return rungs_of(self.base.num_epochs, self.base.eval.every_epochs, self.eta)
+
+    @property
+    def key(self) -> str:
+        """What points of a search belong to: the search, its ranges and what they are crossed with."""
+        asked = (self.search, sorted(self.space.ranges.items()), self.space.combinations, str(self.objective))
+        about = repr((asked, identity(self.base)))
+        return hashlib.sha256(about.encode()).hexdigest()[:10]
+
+    def listed(self) -> Iterator[Trial]:
+        """The trials of a sweep without a search: every combination, equal ones once."""
+        seen = set()
+        for overrides in self.space.combinations:
+            trial = make_trial(self.base, overrides)
+            if trial.id not in seen:
+                seen.add(trial.id)
+                yield trial
+
+    def drawn(self, stored: Sequence[dict[str, Any]]) -> list[Trial]:
+        """The trials of a search that were drawn already, up to as many points as are asked for.
+
+        Args:
+          stored: the lines of `trials.jsonl`.
+        """
+        points: dict[int, Overrides] = {}
+        for line in stored:
+            if line.get("key") == self.key and isinstance(line.get("point"), int) and line["point"] < self.trials:
+                drawn = {name: line["overrides"][name] for name in self.space.ranges}
+                points.setdefault(line["point"], {k: tuple(v) if isinstance(v, list) else v for k, v in drawn.items()})
+        return [trial for number in sorted(points) for trial in self.point(number, points[number])]
+
+    def point(self, number: int, overrides: Overrides) -> list[Trial]:
+        """The trials of a point of the search: one a combination of the lists."""
+        return [make_trial(self.base, rest | overrides, number) for rest in self.space.combinations]
+
+    def draw(self, number: int, known: Sequence[Known], taken: set[str]) -> list[Trial]:
+        """The trials of the next point; [] if the ranges are exhausted.
+
+        Args:
+          number: of the point.
+          known: of earlier points.
+          taken: ids of trials that there are.
+        """
+        search, objective = SEARCHES[self.search].load(), self.objective
+        for again in itertools.islice(itertools.count(), _TRIES):
+            overrides = search(self.space.ranges, number + again * 1_000_003, known, objective.larger_is_better)
+            trials = self.point(number, overrides)
+            if not any(trial.id in taken for trial in trials):
+                return trials
+        return []
+
+    def to_json(self) -> str:
+        """For `sweep.json`."""
+        about: dict[str, Any] = {
+            "recipe": self.recipe,
+            "fields": self.space.fields,
+            "combinations": len(self.space.combinations),
+            "ranges": {name: span._asdict() for name, span in self.space.ranges.items()},
+            "trials": self.trials,
+            "search": self.search if self.trials else None,
+            "objective": str(self.objective),
+            "rungs": list(self.rungs) if self.eta else [],
+        }
+        return json.dumps(about, indent=1) + "\n"

@@ -1,0 +1,212 @@
+"""The driver of a sweep: hands trials to an executor and takes note of what becomes of them, until all is known."""
+
+import logging
+import math
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+from googlenet_jax.runs.progress import Progress, read_progress
+from googlenet_jax.sweep.attempts import DONE, FINAL, STOPPED, WORTH_A_RETRY, Outcome
+from googlenet_jax.sweep.definition import Definition
+from googlenet_jax.sweep.directory import SweepDirectory
+from googlenet_jax.sweep.executors.base import Executor, Job
+from googlenet_jax.sweep.scheduler import Scheduler, Task
+from googlenet_jax.sweep.search import Known
+from googlenet_jax.sweep.trials import Trial, describe
+from googlenet_jax.system.signals import NotedSignals
+
+log = logging.getLogger(__name__)
+
+
+class Driver:
+    """Drives a sweep to its end.
+
+    Args:
+      definition: what is asked.
+      directory: of the sweep, which this process has taken.
+      executor: where trainings run.
+      told: called after each event.
+
+    Attributes:
+      trials: asked for, as far as they are known; those of a search appear one by one.
+      forgotten: ids of trials in the directory that are no longer asked for.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        directory: SweepDirectory,
+        executor: Executor,
+        told: Callable[[], None] = lambda: None,
+    ):
+        self._definition, self._directory, self._executor, self._told = definition, directory, executor, told
+        self.trials: list[Trial] = []
+        self._numbers: dict[str, int] = {}
+        self._points: list[list[int]] = []  # trials of each point of a search
+        self._values: dict[int, dict[float, float]] = {}  # of a search's trials, by epoch
+        self._failures: Counter[int] = Counter()
+        self._steps: dict[int, int] = {}  # that a trial had when it was stopped
+        self._exhausted = not definition.trials
+        self._gather()
+
+    def _gather(self) -> None:
+        """Makes the trials that there are: all of a list, and those of a search that were drawn already."""
+        definition, stored = self._definition, self._directory.trials()
+        if definition.trials:
+            combinations = len(definition.space.combinations)
+            trials = definition.drawn(stored)
+            expected = combinations * definition.trials
+        else:
+            trials = list(definition.listed())
+            expected = len(trials)
+        larger = definition.objective.larger_is_better
+        self._scheduler = Scheduler(definition.rungs, definition.eta or 1.0, expected, larger)
+        known = {line["id"] for line in stored}
+        self._add(trials, known)
+        self.forgotten = sorted(known - set(self._numbers))
+        self._scheduler.restore(self._earlier)
+
+    def _add(self, trials: list[Trial], stored: set[str]) -> None:
+        new = [trial for trial in trials if trial.id not in stored]
+        if new:
+            self._directory.add(new, self._definition.key)
+        for trial in trials:
+            number = len(self.trials)
+            self.trials.append(trial)
+            self._numbers[trial.id] = number
+            if trial.point is not None:
+                while len(self._points) <= trial.point:
+                    self._points.append([])
+                self._points[trial.point].append(number)
+            self._scheduler.add(number)
+
+    def _earlier(self, number: int, epoch: float) -> float | None:
+        """What earlier drivers learnt of a trial at an epoch: NaN if it has no value and never will."""
+        job = self._job(Task(number, epoch))
+        progress = read_progress(job.workdir)
+        if progress.reached(job.until):
+            return self._value(number, job.until, progress)
+        last = job.attempts.last()
+        return math.nan if last is not None and last.kind in FINAL else None
+
+    def _value(self, number: int, until: float, progress: Progress) -> float:
+        """The objective at an epoch; NaN if there is none."""
+        objective = self._definition.objective
+        measured = [value for epoch, value in progress.measured(*objective) if epoch <= until + 1e-3]
+        value = measured[-1] if measured else math.nan
+        if self.trials[number].point is not None and not math.isnan(value):
+            self._values.setdefault(number, {})[until] = value
+        return value
+
+    def _job(self, task: Task) -> Job:
+        trial = self.trials[task.trial]
+        return self._directory.job(trial.id, min(task.until, trial.config.num_epochs))
+
+    def run(self) -> bool:
+        """Runs the sweep; a signal stops it, with every training saved.
+
+        Returns:
+          Whether it came to its end.
+
+        Raises:
+          UserError: if the executor refuses.
+        """
+        with NotedSignals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1) as stop:
+            try:
+                return self._run(stop)
+            except BaseException:
+                self._executor.stop()
+                raise
+
+    def _run(self, stop: NotedSignals) -> bool:
+        self._adopt()
+        stopping = False
+        while True:
+            if stop.received and not stopping:
+                stopping = True
+                log.info("%s: %d trials are told to save and stop", stop.received, self._executor.running())
+                self._executor.stop()
+            if not stopping:
+                self._start()
+            if not self._executor.running():
+                return not stopping
+            for job, outcome in self._executor.wait():
+                self._ended(job, outcome, stopping)
+            self._told()
+
+    def _adopt(self) -> None:
+        """Trainings that an earlier driver started are waited for."""
+        tasks = []
+        while (task := self._scheduler.next()) is not None:
+            tasks.append(task)
+        adopted = {job.id for job in self._executor.adopt([self._job(task) for task in tasks])}
+        for task in tasks:
+            if self.trials[task.trial].id not in adopted:
+                self._scheduler.again(task.trial)
+
+    def _start(self) -> None:
+        jobs: list[Job] = []
+        free = self._executor.free()
+        while len(jobs) < free and (task := self._next()) is not None:
+            jobs.append(self._job(task))
+        if jobs:
+            self._executor.start(jobs)
+            self._told()
+
+    def _next(self) -> Task | None:
+        """What is to be trained next; a search draws a point when nothing else is ready."""
+        task = self._scheduler.next()
+        if task is None and not self._exhausted:
+            self._draw()
+            task = self._scheduler.next()
+        return task
+
+    def _draw(self) -> None:
+        definition, number = self._definition, len(self._points)
+        trials = []
+        if number < definition.trials:
+            known = [self._known(point) for point in self._points if point]
+            trials = definition.draw(number, known, set(self._numbers))
+            if not trials:
+                log.warning("the ranges hold no more than %d points", number)
+        if trials:
+            self._add(trials, {line["id"] for line in self._directory.trials()})
+            return
+        self._exhausted = True
+        for _ in range((definition.trials - number) * len(definition.space.combinations)):
+            self._scheduler.fewer()
+
+    def _known(self, point: list[int]) -> Known:
+        """A point as the search knows it: the mean of its trials, where all have a value."""
+        overrides = {name: self.trials[point[0]].overrides[name] for name in self._definition.space.ranges}
+        found = [self._values.get(number, {}) for number in point]
+        epochs = set.intersection(*(set(values) for values in found))
+        values = {epoch: sum(v[epoch] for v in found) / len(found) for epoch in epochs}
+        return Known(overrides, values, self.trials[point[0]].config.num_epochs in values)
+
+    def _ended(self, job: Job, outcome: Outcome, stopping: bool) -> None:
+        number = self._numbers[job.id]
+        what = f"{job.id} ({describe(self.trials[number].overrides)})"
+        if outcome.kind == DONE:
+            value = self._value(number, job.until, read_progress(job.workdir))
+            log.info("%s: %s %.4f at epoch %g", what, self._definition.objective, value, job.until)
+            self._scheduler.arrived(number, value)
+        elif stopping:
+            log.info("%s: %s", what, "saved, to go on later" if outcome.kind == STOPPED else outcome.error)
+        elif outcome.kind == STOPPED and self._advanced(number, job):
+            log.info("%s: stopped by someone else, goes on", what)
+            self._scheduler.again(number)
+        elif outcome.kind in (STOPPED, *WORTH_A_RETRY) and self._failures[number] < self._definition.retries:
+            self._failures[number] += 1
+            log.warning("%s: %s; tried again", what, outcome.error or "stopped")
+            self._scheduler.again(number)
+        else:
+            log.warning("%s %s: %s; see %s", what, outcome.kind, outcome.error or "without an error", job.attempts.log)
+            self._scheduler.arrived(number, None)
+
+    def _advanced(self, number: int, job: Job) -> bool:
+        """Whether a trial that someone stopped got further than the last time."""
+        step, before = read_progress(job.workdir).step, self._steps.get(number, -1)
+        self._steps[number] = step
+        return step > before

@@ -1,0 +1,1 @@
+"""Where trainings run: one module a place, one interface."""

@@ -1,0 +1,71 @@
+"""A trial: one training of a sweep, known by what it trains."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from googlenet_jax.config.checks import validate
+from googlenet_jax.config.fields import FIELDS, flatten
+from googlenet_jax.config.from_json import to_json
+from googlenet_jax.config.overrides import override
+from googlenet_jax.errors import UserError
+from googlenet_jax.sweep.space import Overrides
+from googlenet_jax.system.files import replace_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One training of a sweep.
+
+    Attributes:
+      id: hash of the whole configuration: trainings of the same configuration are one trial.
+      overrides: how it differs from the sweep's recipe, as the sweep says it.
+      config: all of it.
+      point: of a search, which of its points; None without a search.
+    """
+
+    id: str
+    overrides: Overrides
+    config: ml_collections.ConfigDict
+    point: int | None = None
+
+
+def make_trial(base: ml_collections.ConfigDict, overrides: Overrides, point: int | None = None) -> Trial:
+    """The trial of some overrides; raises `UserError` that names them if the configuration makes no sense."""
+    try:
+        config = override(base, overrides)
+        validate(config)
+    except UserError as error:
+        raise UserError(f"{describe(overrides)}: {error}") from None
+    return Trial(identity(config), overrides, config, point)
+
+
+def identity(config: ml_collections.ConfigDict) -> str:
+    """Ten hexadecimal digits that configurations share if they are equal in every field."""
+    changed = {k: v for k, v in flatten(config).items() if v != FIELDS[k].default}  # a new field changes no identity
+    fields = json.dumps(changed, sort_keys=True)
+    return hashlib.sha256(fields.encode()).hexdigest()[:10]
+
+
+def describe(overrides: Overrides) -> str:
+    """Overrides in one line, fields by their last names: `learning_rate=0.1 seed=2`."""
+    return " ".join(f"{name.rpartition('.')[2]}={brief(value)}" for name, value in overrides.items()) or "as it is"
+
+
+def brief(value: Any) -> str:
+    """A field's value for a table."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ",".join(map(brief, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def write_config(sweep: Path, trial: Trial) -> Path:
+    """Writes a trial's configuration into the sweep's directory, where its processes read it; returns the file."""
+    path = sweep / "configs" / f"{trial.id}.json"
+    if not path.exists():
+        replace_file(path, to_json(trial.config) + "\n")
+    return path
