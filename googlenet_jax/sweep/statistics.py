@@ -1,0 +1,158 @@
+"""What the trials of a sweep say: groups over seeds, with n and spread, and whether one of them is better."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from scipy import stats
+
+from googlenet_jax.sweep.results import FINISHED, Row
+from googlenet_jax.sweep.trials import describe
+
+SIGNIFICANT = 0.05
+
+
+class Group(NamedTuple):
+    """Finished trials that differ in their seed alone.
+
+    Attributes:
+      fields: their values of the fields that vary, without the seed.
+      n: how many they are.
+      mean, sd: of the objective's last value; sd is that of a sample, None for n = 1.
+      half: half the width of the mean's 95 % confidence interval, by Student's t; None for n = 1.
+      ids: of the trials.
+    """
+
+    fields: dict[str, Any]
+    n: int
+    mean: float
+    sd: float | None
+    half: float | None
+    ids: list[str]
+
+    @property
+    def name(self) -> str:
+        """Its fields in one line."""
+        return describe(self.fields)
+
+
+class Verdict(NamedTuple):
+    """Which group is best.
+
+    Attributes:
+      text: one sentence.
+      winner: the group that is better than every other, if one is.
+      tied: the best group and those that are not surely worse.
+    """
+
+    text: str
+    winner: Group | None
+    tied: list[Group]
+
+
+def make_groups(rows: Sequence[Row], larger_is_better: bool) -> list[Group]:
+    """The groups of finished trials, the best mean first.
+
+    Args:
+      rows: of the sweep.
+      larger_is_better: of the objective.
+    """
+    values: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.state == FINISHED and row.objective is not None:
+            values.setdefault(repr(_without_seed(row)), []).append(row)
+    groups = [_group(members) for members in values.values()]
+    return sorted(groups, key=lambda group: -group.mean if larger_is_better else group.mean)
+
+
+def _without_seed(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.fields.items() if name != "seed"}
+
+
+def _group(rows: Sequence[Row]) -> Group:
+    values = [row.objective for row in rows if row.objective is not None]
+    n, sd = len(values), statistics.stdev(values) if len(values) > 1 else None
+    half = None if sd is None else float(stats.t.ppf(0.975, n - 1)) * sd / math.sqrt(n)
+    return Group(_without_seed(rows[0]), n, statistics.fmean(values), sd, half, [row.id for row in rows])
+
+
+def judge(groups: Sequence[Group], rows: Sequence[Row]) -> Verdict:
+    """Whether the best group is better than the others, by Welch's t-test with Holm's correction.
+
+    Args:
+      groups: from `make_groups`.
+      rows: of the sweep.
+
+    Returns:
+      The verdict. A group wins if it separates from each of the others at 5 %, all comparisons taken together.
+    """
+    if not groups:
+        return Verdict("no trial has finished yet", None, [])
+    best, others = groups[0], groups[1:]
+    if not others:
+        return Verdict(f"{best.name} is all there is ({_spread(best)})", None, [best])
+    if best.n < 2 or any(group.n < 2 for group in others):
+        least = min(groups, key=lambda group: group.n)
+        text = f"best so far: {best.name} ({_spread(best)}); {least.name} was trained once: more seeds would tell"
+        return Verdict(text, None, list(groups))
+    values = {row.id: row.objective for row in rows}
+    samples = [[values[id] for id in group.ids] for group in groups]
+    tied = [best, *(others[i] for i in _not_separated([_welch(samples[0], other) for other in samples[1:]]))]
+    if len(tied) == 1:
+        return Verdict(f"{best.name} is best: {_spread(best)} (Welch, Holm: p < {SIGNIFICANT:g})", best, tied)
+    names = "; ".join(f"{group.name}: {_spread(group)}" for group in tied[:4])
+    more = f" and {len(tied) - 4} more" if len(tied) > 4 else ""
+    return Verdict(f"tied within noise: {names}{more}", None, tied)
+
+
+def _welch(one: Sequence[Any], other: Sequence[Any]) -> float:
+    if len(set(one)) == len(set(other)) == 1:  # no spread, of which the test would make 0 / 0
+        return 1.0 if one[0] == other[0] else 0.0
+    return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
+
+
+def _not_separated(p_values: list[float]) -> list[int]:
+    """Those comparisons that Holm's procedure does not reject."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    for rank, i in enumerate(order):
+        if p_values[i] >= SIGNIFICANT / (len(p_values) - rank):
+            return sorted(order[rank:])
+    return []
+
+
+def _spread(group: Group) -> str:
+    half = "" if group.half is None else f" ± {group.half:.4f}"
+    return f"{group.mean:.4f}{half}, n = {group.n}"
+
+
+def importance(rows: Sequence[Row]) -> dict[str, float]:
+    """How much each field decides the objective: permutation importance in a random forest, 0..1, summing to 1.
+
+    Args:
+      rows: of the sweep; finished and paused ones with a value are used.
+
+    Returns:
+      By field, the largest first; {} where fewer than 8 trials or two fields vary.
+    """
+    used = [row for row in rows if row.objective is not None]
+    names = [name for name in (used[0].fields if used else {}) if len({repr(r.fields[name]) for r in used}) > 1]
+    if len(used) < 8 or len(names) < 2:
+        return {}
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+
+    columns = [[_number(row.fields[name], [r.fields[name] for r in used]) for name in names] for row in used]
+    targets = [row.objective for row in used]
+    forest = RandomForestRegressor(200, random_state=0).fit(columns, targets)
+    found = permutation_importance(forest, columns, targets, n_repeats=10, random_state=0).importances_mean
+    total = sum(max(value, 0.0) for value in found) or 1.0
+    shares = {name: max(float(value), 0.0) / total for name, value in zip(names, found, strict=True)}
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _number(value: Any, all_values: list[Any]) -> float:
+    """A field's value as a number: itself, or its place among those there are."""
+    if isinstance(value, int | float):
+        return float(value)
+    return float(sorted({repr(v) for v in all_values}).index(repr(value)))
