@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from googlenet_jax.cli import arguments
+from googlenet_jax.cli import arguments, sweeping
 from googlenet_jax.config.checks import known_field
 from googlenet_jax.config.fields import FIELDS
 from googlenet_jax.config.overrides import override
@@ -45,15 +45,18 @@ def _run(argv: Sequence[str], default_recipe: Path) -> int | None:
     flags, unknown = _parser().parse_known_args(rest)
     if unknown:
         raise UserError(f"unexpected argument {unknown[0]!r}; --help shows the usage")
+    sweeping.check_options(flags)
     if flags.mode == "evaluate":
         _evaluate(flags, changes)
         return None
     path, argument = _recipe(flags, default_recipe)
     config = override(read_recipe(path, argument), changes)
+    program = default_recipe.parents[1] / "launch.py"
     if flags.sweep:
-        from googlenet_jax.cli.sweeping import run_sweep
-
-        return run_sweep(flags, flags.config or str(path), config, default_recipe.parents[1] / "launch.py")
+        return sweeping.run_sweep(flags, flags.config or str(path), config, program)
+    if flags.executor not in (None, "local"):
+        sweeping.run_on_cluster(flags, config, str(flags.workdir or _default_workdir(path)), program)
+        return None
     # JAX begins here, so that a mistake on the command line need not wait for it. Its callback of Python's garbage
     # collector would swallow a Ctrl-C meanwhile.
     gc.disable()
@@ -97,15 +100,8 @@ def _parser() -> arguments.Parser:
         metavar="EPOCH",
         help="stop there, saved; the same command without it goes on to the last epoch, to the bit",
     )
-    parser.add_argument("--sweep", action="append")
-    parser.add_argument("--trials", type=int)
-    parser.add_argument("--search", default="random")
-    parser.add_argument("--objective", default="val.top1")
-    parser.add_argument("--prune", action="store_true")
-    parser.add_argument("--retries", type=int, default=1)
-    parser.add_argument("--executor", default="local")
-    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--debug", action="store_true", help="show tracebacks of mistakes")
+    sweeping.add_options(parser)
     return parser
 
 

@@ -14,7 +14,8 @@ from googlenet_jax.config.checks import differences
 from googlenet_jax.config.from_json import read_json, to_json
 from googlenet_jax.config.resume import refused
 from googlenet_jax.errors import UserError, reason
-from googlenet_jax.runs.writers import WRITERS, JsonLines, Line, Writer, read_lines
+from googlenet_jax.runs.lines import Line, read_lines
+from googlenet_jax.runs.writers import WRITERS, JsonLines, Writer
 from googlenet_jax.system.files import lock, replace_file
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from googlenet_jax.runs.writers import Line, read_lines
+from googlenet_jax.runs.lines import Line, read_lines
 
 
 class Progress(NamedTuple):

@@ -7,14 +7,13 @@ import json
 import socket
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from googlenet_jax.runs.lines import Line, read_lines
 from googlenet_jax.system.files import replace_file
-
-Line = dict[str, Any]
 
 
 class Writer(Protocol):
@@ -83,22 +82,3 @@ class TensorBoard:
 
 
 WRITERS: tuple[type[Writer], ...] = (JsonLines, TensorBoard)
-
-
-def read_lines(run: Path) -> list[Line]:
-    """The lines of a run's `metrics.jsonl`; one that a crash cut off, or that makes no sense, is left out."""
-    path = run / "metrics.jsonl"
-    lines = []
-    for text in path.read_text(errors="replace").splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and _makes_sense(line):
-            lines.append(line)
-    return lines
-
-
-def _makes_sense(line: Line) -> bool:
-    known = line.get("split") in ("train", "val") and type(line.get("step")) is int
-    return known and all(isinstance(line.get(name), int | float) for name in ("epoch", "seconds"))

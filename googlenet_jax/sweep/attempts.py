@@ -1,6 +1,5 @@
 """Attempts at a training: when each began and what became of it, whoever made it."""
 
-import json
 import os
 import signal
 import socket
@@ -10,11 +9,11 @@ from typing import IO, Any, NamedTuple
 
 from googlenet_jax.errors import shown
 from googlenet_jax.runs.progress import Progress
-from googlenet_jax.system.files import lock
+from googlenet_jax.system.files import append_line, json_lines, lock
 
 # What becomes of an attempt. Only a crash or a failure is worth another one by itself.
 DONE = "done"  # the epoch that was asked for is reached
-STOPPED = "stopped"  # saved when it was told to, and is to go on
+SAVED = "saved"  # saved when it was told to, and is to go on
 CRASHED = "crashed"  # killed, or its machine was lost
 FAILED = "failed"  # an error
 REFUSED = "refused"  # an error in the configuration, which will be there again
@@ -22,6 +21,7 @@ DIVERGED = "diverged"
 WORTH_A_RETRY = (CRASHED, FAILED)
 FINAL = (REFUSED, DIVERGED)  # not tried again by the same command either
 
+_PROBE = 1.0  # seconds for others to look at the lock, which they hold for a moment
 _TAIL = 1 << 16  # bytes of a log's end in which its last error is looked for
 
 
@@ -46,19 +46,11 @@ class Attempts:
     """
 
     def __init__(self, path: Path, log: Path):
-        self._path, self.log = path, log
+        self.path, self.log = path, log
 
     def lines(self) -> list[dict[str, Any]]:
         """What is known of them, in order; a line that a crash cut off is left out."""
-        found = []
-        for text in self._path.read_text(errors="replace").splitlines() if self._path.exists() else []:
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(line, dict):
-                found.append(line)
-        return found
+        return json_lines(self.path)
 
     def last(self) -> Outcome | None:
         """What became of the last one that ended."""
@@ -71,36 +63,32 @@ class Attempts:
         Returns:
           The open file, or None if an attempt is under way.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a")
-        if lock(file):
+        file = self.path.open("a")
+        if lock(file, _PROBE):
             return file
         file.close()
         return None
 
     def under_way(self) -> bool:
         """Whether an attempt is being made on this machine, or on another that shares the file."""
-        if not self._path.exists():
+        if not self.path.exists():
             return False
-        file = self.take()
-        if file is None:
-            return True
-        file.close()
-        return False
+        with self.path.open("a") as file:
+            return not lock(file)
 
     def begin(self, until: float, **about: Any) -> None:
         """An attempt begins: to train up to an epoch; `about` tells where."""
         at = self.log.stat().st_size if self.log.exists() else 0
         self._write(event="begin", until=until, host=socket.gethostname(), log=at, **about)
 
-    def end(self, outcome: Outcome) -> None:
-        """The attempt that began last has ended."""
-        self._write(event="end", outcome=outcome.kind, error=outcome.error)
+    def end(self, outcome: Outcome, **about: Any) -> None:
+        """The attempt that began last has ended; `about` tells where."""
+        self._write(event="end", outcome=outcome.kind, error=outcome.error, **about)
 
     def _write(self, **line: Any) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps({"time": round(time.time(), 3), **line}) + "\n")
+        append_line(self.path, {"time": round(time.time(), 3), **line})
 
     def judge(self, status: int | None, progress: Progress) -> Outcome:
         """What became of the attempt that began last.
@@ -112,12 +100,12 @@ class Attempts:
         Returns:
           The outcome.
         """
-        began = next((line for line in reversed(self.lines()) if line.get("event") == "begin"), {})
+        began: dict[str, Any] = next((line for line in reversed(self.lines()) if line.get("event") == "begin"), {})
         if progress.reached(began.get("until", float("inf"))):
             return Outcome(DONE)
         error = self._error(int(began.get("log", 0)))
         if status == 0:
-            return Outcome(STOPPED)
+            return Outcome(SAVED)
         if status is not None and (status < 0 or status > 128):
             number = -status if status < 0 else status - 128
             names = {s.value: s.name for s in signal.Signals}

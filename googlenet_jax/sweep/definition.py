@@ -13,7 +13,7 @@ from googlenet_jax.config.choices import SEARCHES, nearest
 from googlenet_jax.errors import UserError
 from googlenet_jax.sweep.scheduler import rungs_of
 from googlenet_jax.sweep.search import Known
-from googlenet_jax.sweep.space import Overrides, Space
+from googlenet_jax.sweep.space import Overrides, Space, read_space
 from googlenet_jax.sweep.trials import Trial, identity, make_trial
 
 _MEASURES = ("loss", "top1", "top5")
@@ -46,6 +46,20 @@ def read_objective(text: str) -> Objective:
         raise UserError(f"--objective {text!r} is not known: {nearest(text, known)}")
     split, _, name = text.partition(".")
     return Objective(split, name)
+
+
+def read_pruning(text: str | None) -> float:
+    """Of `asha` or `asha:ETA` the factor, 3 where it is not said; 0 for None: no pruning."""
+    if text is None:
+        return 0.0
+    name, _, factor = text.partition(":")
+    try:
+        eta = float(factor or 3)
+    except ValueError:
+        eta = 0.0
+    if name != "asha" or not 1 < eta < float("inf"):
+        raise UserError(f"--prune {text!r} is not known: asha, or asha:ETA with a number above 1, is")
+    return eta
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +95,13 @@ class Definition:
         uneven = {"num_epochs", "eval.every_epochs"} & set(self.space.fields)
         if self.eta and uneven:
             raise UserError(f"--prune compares trials at the same epochs: {min(uneven)} cannot be swept with it")
+        for _ in self.listed() if not self.trials else self.point(0, self._first()):
+            pass  # every trial's configuration is checked
+
+    @property
+    def learns(self) -> bool:
+        """Whether what is trained next depends on what was learnt."""
+        return bool(self.eta or (self.trials and self.search != "random"))
 
     @property
     def rungs(self) -> tuple[float, ...]:
@@ -91,7 +112,7 @@ class Definition:
 
     @property
     def key(self) -> str:
-        """What points of a search belong to: the search, its ranges and what they are crossed with."""
+        """Hash of what decides which trials there are."""
         asked = (self.search, sorted(self.space.ranges.items()), self.space.combinations, str(self.objective))
         about = repr((asked, identity(self.base)))
         return hashlib.sha256(about.encode()).hexdigest()[:10]
@@ -104,6 +125,10 @@ class Definition:
             if trial.id not in seen:
                 seen.add(trial.id)
                 yield trial
+
+    def _first(self) -> Overrides:
+        """Some point of the ranges."""
+        return {name: span.at(0.5) for name, span in self.space.ranges.items()}
 
     def drawn(self, stored: Sequence[dict[str, Any]]) -> list[Trial]:
         """The trials of a search that were drawn already, up to as many points as are asked for.
@@ -142,6 +167,7 @@ class Definition:
         """For `sweep.json`."""
         about: dict[str, Any] = {
             "recipe": self.recipe,
+            "key": self.key,
             "fields": self.space.fields,
             "combinations": len(self.space.combinations),
             "ranges": {name: span._asdict() for name, span in self.space.ranges.items()},
@@ -151,3 +177,32 @@ class Definition:
             "rungs": list(self.rungs) if self.eta else [],
         }
         return json.dumps(about, indent=1) + "\n"
+
+
+def make_definition(
+    recipe: str,
+    base: ml_collections.ConfigDict,
+    sweep: Sequence[str],
+    trials: int | None,
+    search: str | None,
+    objective: str | None,
+    prune: str | None,
+    retries: int | None,
+) -> Definition:
+    """The definition that a command line gives; None is what was not given.
+
+    Raises:
+      UserError: for what does not exist, or does not go together; every listed trial's configuration is checked.
+    """
+    definition = Definition(
+        recipe=recipe,
+        base=base,
+        space=read_space(sweep),
+        trials=trials or 0,
+        search=search or "random",
+        objective=read_objective(objective or "val.top1"),
+        eta=read_pruning(prune),
+        retries=1 if retries is None else retries,
+    )
+    definition.check()
+    return definition

@@ -1,10 +1,10 @@
 """The directory of a sweep: what was asked, which trials there are, and where each of them lies.
 
-    sweep.json        the definition that was asked for last
-    trials.jsonl      every trial there ever was, one a line; the driver alone writes it
-    configs/ID.json   a trial's configuration, ID/ its run directory
-    attempts/ID.jsonl when attempts at it began and what became of them, logs/ID.log what they printed
-    results.csv, results.jsonl, report.html
+- sweep.json: the definition that was asked for last
+- trials.jsonl: every trial there ever was, one a line; the driver alone writes it
+- configs/ID.json: a trial's configuration; ID/ is its run directory
+- attempts/ID.jsonl: when attempts at it began and what became of them; logs/ID.log: what they printed
+- results.csv, results.jsonl, report.html
 """
 
 import contextlib
@@ -12,15 +12,18 @@ import json
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.sweep.attempts import Attempts
 from googlenet_jax.sweep.definition import Definition
 from googlenet_jax.sweep.executors.base import Job
 from googlenet_jax.sweep.trials import Trial, write_config
-from googlenet_jax.system.files import lock, replace_file
+from googlenet_jax.system.files import append_line, json_lines, lock, replace_file
+
+_LOCK = "sweep.lock"
 
 
 class SweepDirectory:
@@ -32,46 +35,41 @@ class SweepDirectory:
 
     def __init__(self, path: Path):
         self.path = path
-        self._lock: IO[str] | None = None
 
-    def take(self) -> None:
-        """Makes this process the directory's only driver, until it ends; raises `UserError` if there is another."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        file = (self.path / "sweep.lock").open("a+")
-        if not lock(file):
-            file.seek(0)
-            who = file.read().strip() or "another process"
-            file.close()
-            raise UserError(f"{self.path}: {who} drives this sweep; see googlenet sweep {self.path}, or wait for it")
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        self._lock = file
-
-    def release(self) -> None:
-        """Lets another process drive."""
-        if self._lock is not None:
-            self._lock.truncate(0)
-            self._lock.close()
-            self._lock = None
-
-    def driver(self) -> str:
-        """Who drives it at the moment, as "process 12 on host"; "" for nobody."""
-        path = self.path / "sweep.lock"
-        text = path.read_text().strip() if path.exists() else ""
-        if text:
-            with path.open("a") as file:
-                return "" if lock(file) else text
-        return ""
-
-    def define(self, definition: Definition) -> None:
-        """Keeps what is asked now.
+    @contextlib.contextmanager
+    def taken(self, definition: Definition) -> Iterator[None]:
+        """Within its context this process is the directory's only driver, and this is what it asks.
 
         Raises:
-          UserError: if the directory holds a sweep of another recipe, or something else than a sweep.
+          UserError: if there is another driver, the directory holds a sweep of another recipe or a training.
         """
         if (self.path / "config.json").exists():
             raise UserError(f"{self.path} is a training's run directory: take another --workdir for the sweep")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / _LOCK).open("a+") as file:
+            if not lock(file, wait=1.0):  # who looks at the sweep holds it for a moment
+                file.seek(0)
+                who = file.read().strip() or "another process"
+                raise UserError(
+                    f"{self.path}: {who} drives this sweep; wait for it, or see googlenet sweep {self.path}"
+                )
+            self._define(definition)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            yield
+            file.truncate(0)
+
+    def driver(self) -> str:
+        """Who drives it at the moment, as "process 12 on host"; "" for nobody."""
+        path = self.path / _LOCK
+        if not path.exists():
+            return ""
+        with path.open("a+") as file:
+            file.seek(0)
+            return "" if lock(file) else file.read().strip()
+
+    def _define(self, definition: Definition) -> None:
         if stored := self.definition():
             old, new = (_recipe_name(about) for about in (str(stored["recipe"]), definition.recipe))
             if old != new:
@@ -88,25 +86,20 @@ class SweepDirectory:
         return stored if isinstance(stored, dict) and "recipe" in stored else {}
 
     def trials(self) -> list[dict[str, Any]]:
-        """Every trial there ever was: {"id", "overrides", "point", "key", "time"}; cut-off lines are left out."""
-        path, found = self.path / "trials.jsonl", []
-        for text in path.read_text(errors="replace").splitlines() if path.exists() else []:
-            with contextlib.suppress(ValueError):
-                line = json.loads(text)
-                if isinstance(line, dict) and {"id", "overrides"} <= line.keys():
-                    found.append(line)
-        return found
+        """Every trial there ever was, once a definition that asked: {"id", "overrides", "point", "key", "time"}."""
+        return [line for line in json_lines(self.path / "trials.jsonl") if {"id", "overrides"} <= line.keys()]
+
+    def asked(self) -> list[str]:
+        """Ids of the trials that the definition asks for, as far as they are known."""
+        key = self.definition().get("key")
+        return list(dict.fromkeys(line["id"] for line in self.trials() if line.get("key") == key))
 
     def add(self, trials: list[Trial], key: str) -> None:
         """Takes note of new trials, and writes their configurations."""
-        path = self.path / "trials.jsonl"
-        cut_off = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
-        with path.open("a") as file:
-            file.write("\n" if cut_off else "")
-            for trial in trials:
-                write_config(self.path, trial)
-                about = {"id": trial.id, "overrides": trial.overrides, "point": trial.point, "key": key}
-                file.write(json.dumps(about | {"time": round(time.time(), 3)}) + "\n")
+        for trial in trials:
+            write_config(self.path, trial)
+            about = {"id": trial.id, "overrides": trial.overrides, "point": trial.point, "key": key}
+            append_line(self.path / "trials.jsonl", about | {"time": round(time.time(), 3)})
 
     def job(self, id: str, until: float) -> Job:
         """A trial as an executor takes it."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from googlenet_jax.runs.progress import Progress, read_progress
-from googlenet_jax.sweep.attempts import DONE, FINAL, STOPPED, WORTH_A_RETRY, Outcome
+from googlenet_jax.sweep.attempts import DONE, FINAL, SAVED, WORTH_A_RETRY, Outcome
 from googlenet_jax.sweep.definition import Definition
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.sweep.executors.base import Executor, Job
@@ -17,6 +17,7 @@ from googlenet_jax.sweep.trials import Trial, describe
 from googlenet_jax.system.signals import NotedSignals
 
 log = logging.getLogger(__name__)
+FINISHED, STOPPED, LEFT = "finished", "stopped", "left"
 
 
 class Driver:
@@ -26,21 +27,15 @@ class Driver:
       definition: what is asked.
       directory: of the sweep, which this process has taken.
       executor: where trainings run.
-      told: called after each event.
 
     Attributes:
       trials: asked for, as far as they are known; those of a search appear one by one.
+      best: the best trial so far, in words.
       forgotten: ids of trials in the directory that are no longer asked for.
     """
 
-    def __init__(
-        self,
-        definition: Definition,
-        directory: SweepDirectory,
-        executor: Executor,
-        told: Callable[[], None] = lambda: None,
-    ):
-        self._definition, self._directory, self._executor, self._told = definition, directory, executor, told
+    def __init__(self, definition: Definition, directory: SweepDirectory, executor: Executor):
+        self._definition, self._directory, self._executor = definition, directory, executor
         self.trials: list[Trial] = []
         self._numbers: dict[str, int] = {}
         self._points: list[list[int]] = []  # trials of each point of a search
@@ -48,11 +43,24 @@ class Driver:
         self._failures: Counter[int] = Counter()
         self._steps: dict[int, int] = {}  # that a trial had when it was stopped
         self._exhausted = not definition.trials
+        self.best, self._best = "", -math.inf
+        self._retries = 0 if executor.lasting else definition.retries
         self._gather()
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How often a trial reached a rung, or its end: so far, and in all."""
+        return self._scheduler.settled, self._scheduler.expected
+
+    @property
+    def running(self) -> int:
+        """Trainings under way."""
+        return self._executor.running()
 
     def _gather(self) -> None:
         """Makes the trials that there are: all of a list, and those of a search that were drawn already."""
         definition, stored = self._definition, self._directory.trials()
+        self._stored = {line["id"] for line in stored if line.get("key") == definition.key}
         if definition.trials:
             combinations = len(definition.space.combinations)
             trials = definition.drawn(stored)
@@ -62,15 +70,13 @@ class Driver:
             expected = len(trials)
         larger = definition.objective.larger_is_better
         self._scheduler = Scheduler(definition.rungs, definition.eta or 1.0, expected, larger)
-        known = {line["id"] for line in stored}
-        self._add(trials, known)
-        self.forgotten = sorted(known - set(self._numbers))
+        self._add(trials)
+        self.forgotten = sorted({line["id"] for line in stored} - set(self._numbers))
         self._scheduler.restore(self._earlier)
 
-    def _add(self, trials: list[Trial], stored: set[str]) -> None:
-        new = [trial for trial in trials if trial.id not in stored]
-        if new:
-            self._directory.add(new, self._definition.key)
+    def _add(self, trials: list[Trial]) -> None:
+        new = [trial for trial in trials if trial.id not in self._stored]
+        self._directory.add(new, self._definition.key)
         for trial in trials:
             number = len(self.trials)
             self.trials.append(trial)
@@ -90,6 +96,12 @@ class Driver:
         last = job.attempts.last()
         return math.nan if last is not None and last.kind in FINAL else None
 
+    def _note(self, number: int, value: float) -> None:
+        sign = 1 if self._definition.objective.larger_is_better else -1
+        if not math.isnan(value) and sign * value > self._best:
+            self._best, name = sign * value, describe(self.trials[number].overrides)
+            self.best = f"best {self._definition.objective} {value:.4f} ({name})"
+
     def _value(self, number: int, until: float, progress: Progress) -> float:
         """The objective at an epoch; NaN if there is none."""
         objective = self._definition.objective
@@ -103,23 +115,26 @@ class Driver:
         trial = self.trials[task.trial]
         return self._directory.job(trial.id, min(task.until, trial.config.num_epochs))
 
-    def run(self) -> bool:
+    def run(self, told: Callable[[], None] = lambda: None) -> str:
         """Runs the sweep; a signal stops it, with every training saved.
 
+        Args:
+          told: called after each event, and a few times a second.
+
         Returns:
-          Whether it came to its end.
+          FINISHED, STOPPED by a signal, or LEFT to an executor that needs no driver.
 
         Raises:
           UserError: if the executor refuses.
         """
         with NotedSignals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1) as stop:
             try:
-                return self._run(stop)
+                return self._run(stop, told)
             except BaseException:
                 self._executor.stop()
                 raise
 
-    def _run(self, stop: NotedSignals) -> bool:
+    def _run(self, stop: NotedSignals, told: Callable[[], None]) -> str:
         self._adopt()
         stopping = False
         while True:
@@ -130,10 +145,12 @@ class Driver:
             if not stopping:
                 self._start()
             if not self._executor.running():
-                return not stopping
+                return STOPPED if stopping else FINISHED
+            if self._executor.lasting and not self._definition.learns:
+                return LEFT
             for job, outcome in self._executor.wait():
                 self._ended(job, outcome, stopping)
-            self._told()
+            told()
 
     def _adopt(self) -> None:
         """Trainings that an earlier driver started are waited for."""
@@ -152,15 +169,17 @@ class Driver:
             jobs.append(self._job(task))
         if jobs:
             self._executor.start(jobs)
-            self._told()
 
     def _next(self) -> Task | None:
         """What is to be trained next; a search draws a point when nothing else is ready."""
-        task = self._scheduler.next()
-        if task is None and not self._exhausted:
-            self._draw()
+        while True:
             task = self._scheduler.next()
-        return task
+            if task is None and not self._exhausted:
+                self._draw()
+                task = self._scheduler.next()
+            if task is None or (value := self._earlier(*task)) is None:
+                return task
+            self._scheduler.arrived(task.trial, value)  # another sweep of this directory trained it that far
 
     def _draw(self) -> None:
         definition, number = self._definition, len(self._points)
@@ -171,7 +190,7 @@ class Driver:
             if not trials:
                 log.warning("the ranges hold no more than %d points", number)
         if trials:
-            self._add(trials, {line["id"] for line in self._directory.trials()})
+            self._add(trials)
             return
         self._exhausted = True
         for _ in range((definition.trials - number) * len(definition.space.combinations)):
@@ -192,12 +211,13 @@ class Driver:
             value = self._value(number, job.until, read_progress(job.workdir))
             log.info("%s: %s %.4f at epoch %g", what, self._definition.objective, value, job.until)
             self._scheduler.arrived(number, value)
+            self._note(number, value)
         elif stopping:
-            log.info("%s: %s", what, "saved, to go on later" if outcome.kind == STOPPED else outcome.error)
-        elif outcome.kind == STOPPED and self._advanced(number, job):
+            log.info("%s: %s", what, "saved, to go on later" if outcome.kind == SAVED else outcome.error)
+        elif outcome.kind == SAVED and self._advanced(number, job):
             log.info("%s: stopped by someone else, goes on", what)
             self._scheduler.again(number)
-        elif outcome.kind in (STOPPED, *WORTH_A_RETRY) and self._failures[number] < self._definition.retries:
+        elif outcome.kind in (SAVED, *WORTH_A_RETRY) and self._failures[number] < self._retries:
             self._failures[number] += 1
             log.warning("%s: %s; tried again", what, outcome.error or "stopped")
             self._scheduler.again(number)

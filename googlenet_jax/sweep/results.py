@@ -4,22 +4,22 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from googlenet_jax.config.from_json import read_json
 from googlenet_jax.config.fields import flatten
-from googlenet_jax.errors import UserError
+from googlenet_jax.config.from_json import read_json
 from googlenet_jax.runs.progress import Progress, read_progress
 from googlenet_jax.sweep.attempts import DIVERGED, DONE, FAILED, REFUSED
-from googlenet_jax.sweep.definition import Objective, read_objective
+from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.system.files import replace_file
 
 # States in which a trial may be.
-FINISHED, RUNNING, PAUSED, INTERRUPTED, WAITING = "finished", "running", "paused", "interrupted", "waiting"
-STATES = (FINISHED, RUNNING, PAUSED, INTERRUPTED, WAITING, FAILED, REFUSED, DIVERGED)
+FINISHED, RUNNING, QUEUED, PAUSED = "finished", "running", "queued", "paused"
+INTERRUPTED, WAITING = "interrupted", "waiting"
+STATES = (FINISHED, RUNNING, QUEUED, PAUSED, INTERRUPTED, WAITING, FAILED, REFUSED, DIVERGED)
 
 
 class Row(NamedTuple):

@@ -1,9 +1,10 @@
 """Which trial is trained next, and how far: successive halving whose end does not depend on who was first.
 
-Pruning follows ASHA (arXiv 1810.05934): trials stop at a rung, an epoch of their training, and the best 1/eta of them go
-on to the next from where they stopped. ASHA takes the best of those that happen to be there; here a trial goes on only
-when no result that is still to come can put it out of the best 1/eta of all. So the same sweep ends in the same table
-whatever its workers' speed and however often it was interrupted. The price is that a worker may wait at a rung's end.
+Pruning follows ASHA (arXiv 1810.05934): trials stop at a rung, an epoch of their training, and the best 1/eta of them
+go on to the next from where they stopped. ASHA takes the best of those that happen to be there; here a trial goes on
+only when no result that is still to come can put it out of the best 1/eta of all. So the same sweep ends in the same
+table whatever its workers' speed and however often it was interrupted. The price is that a worker may wait at a rung's
+end.
 """
 
 import bisect
@@ -30,6 +31,10 @@ class Scheduler:
       eta: of the trials at a rung the best 1/eta go on.
       expected: trials that there will be.
       larger_is_better: of the values that are compared.
+
+    Attributes:
+      expected: how often trials are trained up to a rung, in all.
+      settled: how often a trial reached what it was trained up to, or never will.
     """
 
     def __init__(self, rungs: tuple[float, ...], eta: float, expected: int, larger_is_better: bool = True):
@@ -37,9 +42,11 @@ class Scheduler:
         self._sign = -1.0 if larger_is_better else 1.0
         self._ready: list[list[int]] = [[] for _ in rungs]
         self._rungs = []
+        self.settled = self.expected = 0
         for _ in rungs:
             keep = max(int(expected / eta), 1)
             self._rungs.append(_Rung(expected, keep))
+            self.expected += expected
             expected = keep
         self._at: dict[int, int] = {}  # rung that a trial is trained up to
 
@@ -61,11 +68,13 @@ class Scheduler:
     def arrived(self, trial: int, value: float | None) -> None:
         """A trial reached the epoch that it was to be trained up to, with this value; None: it never will."""
         rung = self._at[trial]
+        self.settled += 1
         rank = _WORST if value is None or math.isnan(value) else (0, self._sign * value)
         self._decide(rung, (*rank, trial))
 
     def fewer(self) -> None:
         """There will be one trial less than was expected."""
+        self.settled += 1
         self._decide(0, (*_WORST, -1))
 
     def restore(self, value: Callable[[int, float], float | None]) -> None:
@@ -95,6 +104,7 @@ class Scheduler:
         if sure is None:
             return
         if sure[0]:
+            self.settled += 1
             self._decide(rung + 1, (*_WORST, -1))
         else:
             self._push(sure[2], rung + 1)

@@ -5,7 +5,6 @@ import os
 import sys
 from io import TextIOWrapper
 
-import jax
 from rich.console import Console
 
 # What is printed may come from files' names: ":cat:" is no emoji there.
@@ -70,13 +69,19 @@ def show_log(alone: bool = False, steady: bool = False) -> None:
         if isinstance(stream, TextIOWrapper):
             setattr(sys, name, _Steady(stream))
     root = logging.getLogger("googlenet_jax")
-    root.addHandler(_ConsoleHandler() if alone or jax.process_index() == 0 else logging.NullHandler())
+    root.addHandler(_ConsoleHandler() if alone or _is_first() else logging.NullHandler())
     root.setLevel(logging.INFO)
     root.propagate = False
     # What Orbax raises of a full disk it also logs with a traceback, and writes that end later find nobody waiting.
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     sys.unraisablehook = _show_unraisable
+
+
+def _is_first() -> bool:
+    import jax
+
+    return jax.process_index() == 0
 
 
 def _show_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -4,10 +4,12 @@ import contextlib
 import errno
 import fcntl
 import itertools
+import json
 import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -76,27 +78,52 @@ def replace_file(path: Path, content: bytes | str, durable: bool = False) -> Non
             os.fsync(file.fileno())
 
 
-def lock(file: IO[Any], wait: bool = False) -> bool:
-    """Takes an open file for this process alone, until it is closed.
+def lock(file: IO[Any], wait: float = 0.0) -> bool:
+    """Takes an open file for this process alone, until it is closed here and wherever it is inherited.
 
     Where the file system has no locks it warns and takes it.
 
     Args:
       file: open for writing.
-      wait: until nobody else has it.
+      wait: seconds to try for; infinite: until nobody else has it.
 
     Returns:
       Whether it is taken; False if another process has it.
     """
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        log.warning("%s: this file system has no locks; see that no other process works there", file.name)
-    return True
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if wait < float("inf") else 0))
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+            continue
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            log.warning("%s: this file system has no locks; see that no other process works there", file.name)
+        return True
+
+
+def append_line(path: Path, line: dict[str, Any]) -> None:
+    """Adds a line of JSON to a file, after the end of one that a crash cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        cut_off = end and file.read(1) != b"\n"
+        file.write((b"\n" if cut_off else b"") + json.dumps(line).encode() + b"\n")
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file that are JSON objects: one that a crash cut off is left out. [] if there is no file."""
+    found = []
+    for text in path.read_text(errors="replace").splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
+            line = json.loads(text)
+            found += [line] if isinstance(line, dict) else []
+    return found
 
 
 def new_directory(path: Path) -> Path:

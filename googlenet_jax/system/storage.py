@@ -124,7 +124,7 @@ def fetch(url: str, progress: Progress = lambda done, total: None) -> Path:
         if _missing(objects, target):
             home.mkdir(parents=True, exist_ok=True)
             with (home / "lock").open("w") as file:
-                lock(file, wait=True)
+                lock(file, wait=float("inf"))
                 download(system, directory, _missing(objects, target), target, progress)
             if _missing(objects, target):
                 raise UserError(f"{url} changed while it was copied: start again")

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.sweep.attempts import STOPPED, Outcome
-from googlenet_jax.sweep.executors.base import Job
+from googlenet_jax.sweep.attempts import SAVED, Outcome
+from googlenet_jax.sweep.executors.base import Job, Placement
 from googlenet_jax.system.runtime import cpu_cores
 
 _GLANCE = 0.2  # seconds between looks at the processes
@@ -32,15 +32,18 @@ class Local:
     """Runs trainings as processes of this machine.
 
     Args:
-      program: launch.py.
-      jobs: trainings side by side; cores and GPUs are divided among them.
+      place: cores and GPUs are divided among its jobs.
 
     Raises:
-      UserError: if there are fewer cores or GPUs than jobs.
+      UserError: if there are fewer cores or GPUs than jobs, or the placement asks for a cluster.
     """
 
-    def __init__(self, program: Path, jobs: int = 1):
-        self._program, self._stopping = program, False
+    lasting = False
+
+    def __init__(self, place: Placement):
+        self._program, self._stopping, jobs = str(place.program), False, place.jobs
+        if place.nodes > 1 or place.gpus_per_node is not None or place.options:
+            raise UserError("--nodes, --gpus_per_node and --slurm ask for a cluster: add --executor slurm")
         cores, gpus = sorted(_cores()), visible_gpus()
         for devices, count in (("cores", len(cores)), ("GPUs", len(gpus) or jobs)):
             if jobs > count:
@@ -72,8 +75,8 @@ class Local:
             environment = os.environ | ({"CUDA_VISIBLE_DEVICES": ",".join(slot.gpus)} if slot.gpus else {})
             with file, job.attempts.log.open("ab") as output, _on_cores(slot.cores):
                 job.attempts.begin(job.until)
-                # Its own session, so that Ctrl-C reaches it through this process alone. The attempts' file is inherited,
-                # which keeps it locked for as long as the training lives.
+                # Its own session, so that Ctrl-C reaches it through this process alone. The attempts' file is
+                # inherited, which keeps it locked for as long as the training lives.
                 slot.process = subprocess.Popen(
                     [sys.executable, *job.command(self._program)],
                     stdin=subprocess.DEVNULL,
@@ -98,7 +101,7 @@ class Local:
                 continue
             outcome = slot.job.judge(status)
             if self._stopping and outcome.kind != "done" and status is not None and status < 0:
-                outcome = Outcome(STOPPED)  # it was told to before it could listen
+                outcome = Outcome(SAVED)  # it was told to before it could listen
             slot.job.attempts.end(outcome)
             ended.append((slot.job, outcome))
             slot.job = slot.process = None

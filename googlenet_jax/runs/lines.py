@@ -1,0 +1,18 @@
+"""What was measured, read back from `metrics.jsonl`."""
+
+from pathlib import Path
+from typing import Any
+
+from googlenet_jax.system.files import json_lines
+
+Line = dict[str, Any]
+
+
+def read_lines(run: Path) -> list[Line]:
+    """The lines of a run's `metrics.jsonl`; one that a crash cut off, or that makes no sense, is left out."""
+    return [line for line in json_lines(run / "metrics.jsonl") if _makes_sense(line)]
+
+
+def _makes_sense(line: Line) -> bool:
+    known = line.get("split") in ("train", "val") and type(line.get("step")) is int
+    return known and all(isinstance(line.get(name), int | float) for name in ("epoch", "seconds"))
