@@ -32,4 +32,4 @@ def _attempt(flags: argparse.Namespace) -> int:
         job = Job.from_json(json.loads(flags.tasks.read_text())[flags.index])
     except (ValueError, LookupError, TypeError) as error:
         raise UserError(f"{flags.tasks} has no training {flags.index}: {error}") from None
-    return attempt(job, flags.program, flags.retries)
+    return attempt(job, flags.tasks.parent, flags.program, flags.retries)

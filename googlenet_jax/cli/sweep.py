@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Group as Lines
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -91,7 +92,7 @@ def show_trials(definition: Definition, directory: SweepDirectory, jobs: int) ->
       directory: where it would be, or is.
       jobs: trainings at a time.
     """
-    trials = definition.drawn(directory.trials()) if definition.trials else [*definition.listed()]
+    trials = definition.drawn(directory.trials()) if definition.trials else definition.listed
     for trial in trials:
         _say(f"{trial.id}  {describe(trial.overrides)}")
     count = len(trials)
@@ -147,7 +148,7 @@ def _trials(standing: Standing) -> Table:
     """The trials in their order; where they are many, the best."""
     rows = standing.rows if len(standing.rows) <= _MOST_ROWS else standing.ranked[:_MOST_ROWS]
     counts = ", ".join(f"{n} {state}" for state, n in Counter(row.state for row in standing.rows).most_common())
-    table = Table(title=f"{len(standing.rows)} trials: {counts}", title_justify="left", title_style="")
+    table = Table(title=f"{len(standing.rows)} trials: {counts}", title_justify="left", box=box.SIMPLE_HEAD)
     fields, jobs = list(rows[0].fields) if rows else [], any(row.job for row in rows)
     for name in ("trial", *(field.rpartition(".")[2] for field in fields), "state", "epoch"):
         table.add_column(name, no_wrap=name in ("trial", "state", "seed"))
@@ -164,7 +165,16 @@ def _trials(standing: Standing) -> Table:
 
 
 def _groups(standing: Standing) -> Table:
-    table = Table("fields", str(standing.objective), "sd", "95 %", "n", title="over seeds", title_justify="left")
+    table = Table(
+        "fields",
+        str(standing.objective),
+        "sd",
+        "95 %",
+        "n",
+        title="over seeds",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
     for group in standing.groups[:_MOST_ROWS]:
         sd, half = ("" if x is None else f"{x:.4f}" for x in (group.sd, group.half))
         table.add_row(group.name, f"{group.mean:.4f}", sd, half and f"± {half}", str(group.n))

@@ -21,6 +21,7 @@ DIVERGED = "diverged"
 WORTH_A_RETRY = (CRASHED, FAILED)
 FINAL = (REFUSED, DIVERGED)  # not tried again by the same command either
 
+_ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)  # a training to save and stop
 _PROBE = 1.0  # seconds for others to look at the lock, which they hold for a moment
 _TAIL = 1 << 16  # bytes of a log's end in which its last error is looked for
 
@@ -108,6 +109,8 @@ class Attempts:
             return Outcome(SAVED)
         if status is not None and (status < 0 or status > 128):
             number = -status if status < 0 else status - 128
+            if number in _ASKS:  # before it could listen
+                return Outcome(SAVED)
             names = {s.value: s.name for s in signal.Signals}
             return Outcome(CRASHED, f"killed by {names.get(number, f'signal {number}')}")
         if not error:

@@ -1,10 +1,11 @@
 """What a sweep asks: a recipe, what varies, and how it is judged."""
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -95,8 +96,7 @@ class Definition:
         uneven = {"num_epochs", "eval.every_epochs"} & set(self.space.fields)
         if self.eta and uneven:
             raise UserError(f"--prune compares trials at the same epochs: {min(uneven)} cannot be swept with it")
-        for _ in self.listed() if not self.trials else self.point(0, self._first()):
-            pass  # every trial's configuration is checked
+        _ = self.point(0, self._middle()) if self.trials else self.listed  # which checks their configurations
 
     @property
     def learns(self) -> bool:
@@ -110,24 +110,21 @@ class Definition:
             return (float("inf"),)
         return rungs_of(self.base.num_epochs, self.base.eval.every_epochs, self.eta)
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Hash of what decides which trials there are."""
         asked = (self.search, sorted(self.space.ranges.items()), self.space.combinations, str(self.objective))
         about = repr((asked, identity(self.base)))
         return hashlib.sha256(about.encode()).hexdigest()[:10]
 
-    def listed(self) -> Iterator[Trial]:
+    @functools.cached_property
+    def listed(self) -> list[Trial]:
         """The trials of a sweep without a search: every combination, equal ones once."""
-        seen = set()
-        for overrides in self.space.combinations:
-            trial = make_trial(self.base, overrides)
-            if trial.id not in seen:
-                seen.add(trial.id)
-                yield trial
+        trials = (make_trial(self.base, overrides) for overrides in self.space.combinations)
+        return list({trial.id: trial for trial in trials}.values())
 
-    def _first(self) -> Overrides:
-        """Some point of the ranges."""
+    def _middle(self) -> Overrides:
+        """A point in the middle of the ranges."""
         return {name: span.at(0.5) for name, span in self.space.ranges.items()}
 
     def drawn(self, stored: Sequence[dict[str, Any]]) -> list[Trial]:

@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from googlenet_jax.config.from_json import to_json
+from googlenet_jax.config.overrides import override
 from googlenet_jax.errors import UserError
 from googlenet_jax.sweep.attempts import Attempts
 from googlenet_jax.sweep.definition import Definition
 from googlenet_jax.sweep.executors.base import Job
-from googlenet_jax.sweep.trials import Trial, write_config
+from googlenet_jax.sweep.trials import Trial
 from googlenet_jax.system.files import append_line, json_lines, lock, replace_file
 
 _LOCK = "sweep.lock"
@@ -94,11 +96,13 @@ class SweepDirectory:
         key = self.definition().get("key")
         return list(dict.fromkeys(line["id"] for line in self.trials() if line.get("key") == key))
 
-    def add(self, trials: list[Trial], key: str) -> None:
+    def add(self, trials: list[Trial], definition: Definition) -> None:
         """Takes note of new trials, and writes their configurations."""
         for trial in trials:
-            write_config(self.path, trial)
-            about = {"id": trial.id, "overrides": trial.overrides, "point": trial.point, "key": key}
+            config = self.path / "configs" / f"{trial.id}.json"
+            if not config.exists():
+                replace_file(config, to_json(override(definition.base, trial.overrides)) + "\n")
+            about = {"id": trial.id, "overrides": trial.overrides, "point": trial.point, "key": definition.key}
             append_line(self.path / "trials.jsonl", about | {"time": round(time.time(), 3)})
 
     def job(self, id: str, until: float) -> Job:

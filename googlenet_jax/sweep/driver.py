@@ -66,7 +66,7 @@ class Driver:
             trials = definition.drawn(stored)
             expected = combinations * definition.trials
         else:
-            trials = list(definition.listed())
+            trials = definition.listed
             expected = len(trials)
         larger = definition.objective.larger_is_better
         self._scheduler = Scheduler(definition.rungs, definition.eta or 1.0, expected, larger)
@@ -76,7 +76,7 @@ class Driver:
 
     def _add(self, trials: list[Trial]) -> None:
         new = [trial for trial in trials if trial.id not in self._stored]
-        self._directory.add(new, self._definition.key)
+        self._directory.add(new, self._definition)
         for trial in trials:
             number = len(self.trials)
             self.trials.append(trial)
@@ -113,7 +113,7 @@ class Driver:
 
     def _job(self, task: Task) -> Job:
         trial = self.trials[task.trial]
-        return self._directory.job(trial.id, min(task.until, trial.config.num_epochs))
+        return self._directory.job(trial.id, min(task.until, trial.num_epochs))
 
     def run(self, told: Callable[[], None] = lambda: None) -> str:
         """Runs the sweep; a signal stops it, with every training saved.
@@ -202,7 +202,7 @@ class Driver:
         found = [self._values.get(number, {}) for number in point]
         epochs = set.intersection(*(set(values) for values in found))
         values = {epoch: sum(v[epoch] for v in found) / len(found) for epoch in epochs}
-        return Known(overrides, values, self.trials[point[0]].config.num_epochs in values)
+        return Known(overrides, values, self.trials[point[0]].num_epochs in values)
 
     def _ended(self, job: Job, outcome: Outcome, stopping: bool) -> None:
         number = self._numbers[job.id]

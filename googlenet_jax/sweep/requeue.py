@@ -5,23 +5,25 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import IO
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.progress import read_progress
 from googlenet_jax.sweep.attempts import CRASHED, DONE, SAVED, WORTH_A_RETRY, Attempts, Outcome
 from googlenet_jax.sweep.executors.base import Job
-from googlenet_jax.sweep.executors.slurm import run_slurm
+from googlenet_jax.sweep.executors.slurm import cancelled, run_slurm
 from googlenet_jax.system.signals import NotedSignals
 
 _LET_GO = 120  # seconds that an attempt before this one may take to end
 
 
-def attempt(job: Job, program: str, retries: int) -> int:
+def attempt(job: Job, files: Path, program: str, retries: int) -> int:
     """Trains within the Slurm job that this process is the batch step of.
 
     Args:
       job: the training.
+      files: of the executor that submitted it.
       program: launch.py.
       retries: further attempts after one that crashed or failed.
 
@@ -33,6 +35,7 @@ def attempt(job: Job, program: str, retries: int) -> int:
     """
     if "SLURM_JOB_ID" not in os.environ:
         raise UserError("googlenet attempt runs within a job of Slurm; launch.py --executor slurm submits one")
+    # Not SLURM_JOB_ID: the last task of an array has that of the whole array, all of which would be queued again.
     name = f"{os.environ.get('SLURM_ARRAY_JOB_ID')}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
     with _taken(job.attempts):
         if read_progress(job.workdir).reached(job.until):
@@ -46,10 +49,10 @@ def attempt(job: Job, program: str, retries: int) -> int:
     if outcome.kind == DONE:
         return 0
     again = outcome.kind == SAVED or (outcome.kind in WORTH_A_RETRY and _failures(job.attempts, name) <= retries)
-    if not again or _cancelled():
+    if not again or name in cancelled(files) or not _running(name):
         return 1
     print("queued again", flush=True)
-    run_slurm("scontrol", "requeue", os.environ["SLURM_JOB_ID"])
+    run_slurm("scontrol", "requeue", name)
     return 0
 
 
@@ -82,6 +85,6 @@ def _run(job: Job, program: str, name: str) -> Outcome:
         return job.judge(subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment).returncode)
 
 
-def _cancelled() -> bool:
-    """Whether someone cancelled this job, who would not want it queued again."""
-    return "JobState=CANCELLED" in run_slurm("scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"])
+def _running(name: str) -> bool:
+    """Whether this job is not being taken down: by someone who cancelled it, or by Slurm, which queues it by itself."""
+    return "JobState=RUNNING" in run_slurm("scontrol", "--oneliner", "show", "job", name)

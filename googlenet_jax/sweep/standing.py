@@ -97,7 +97,7 @@ def estimate(directory: SweepDirectory, definition: Definition, known: Sequence[
         directory, [t.id for t in known if directory.job(t.id, 1).config.exists()], [], definition.objective
     )
     measured = [row.seconds / row.epochs for row in rows if row.epochs and row.seconds]
-    whole = known[0].config.num_epochs if known else definition.base.num_epochs
+    whole = known[0].num_epochs if known else definition.base.num_epochs
     epochs = 0.0
     for at, before in zip(definition.rungs, (0.0, *definition.rungs), strict=False):
         epochs += count * (min(at, whole) - before)

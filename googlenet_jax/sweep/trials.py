@@ -1,36 +1,31 @@
 """A trial: one training of a sweep, known by what it trains."""
 
-import dataclasses
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_collections
 
 from googlenet_jax.config.checks import validate
 from googlenet_jax.config.fields import FIELDS, flatten
-from googlenet_jax.config.from_json import to_json
 from googlenet_jax.config.overrides import override
 from googlenet_jax.errors import UserError
 from googlenet_jax.sweep.space import Overrides
-from googlenet_jax.system.files import replace_file
 
 
-@dataclasses.dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """One training of a sweep.
 
     Attributes:
       id: hash of the whole configuration: trainings of the same configuration are one trial.
       overrides: how it differs from the sweep's recipe, as the sweep says it.
-      config: all of it.
+      num_epochs: of its training.
       point: of a search, which of its points; None without a search.
     """
 
     id: str
     overrides: Overrides
-    config: ml_collections.ConfigDict
+    num_epochs: float
     point: int | None = None
 
 
@@ -41,7 +36,7 @@ def make_trial(base: ml_collections.ConfigDict, overrides: Overrides, point: int
         validate(config)
     except UserError as error:
         raise UserError(f"{describe(overrides)}: {error}") from None
-    return Trial(identity(config), overrides, config, point)
+    return Trial(identity(config), overrides, config.num_epochs, point)
 
 
 def identity(config: ml_collections.ConfigDict) -> str:
@@ -61,11 +56,3 @@ def brief(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return ",".join(map(brief, value)) if isinstance(value, tuple | list) else str(value)
-
-
-def write_config(sweep: Path, trial: Trial) -> Path:
-    """Writes a trial's configuration into the sweep's directory, where its processes read it; returns the file."""
-    path = sweep / "configs" / f"{trial.id}.json"
-    if not path.exists():
-        replace_file(path, to_json(trial.config) + "\n")
-    return path

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 from rich.console import Console
 
 # What is printed may come from files' names: ":cat:" is no emoji there.
-console = Console(highlight=False, emoji=False)
+console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
 error_console = Console(highlight=False, emoji=False, stderr=True)
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.sweep.attempts import SAVED, Outcome
+from googlenet_jax.sweep.attempts import Outcome
 from googlenet_jax.sweep.executors.base import Job, Placement
 from googlenet_jax.system.runtime import cpu_cores
 
@@ -100,8 +100,6 @@ class Local:
             elif (status := slot.process.poll()) is None:
                 continue
             outcome = slot.job.judge(status)
-            if self._stopping and outcome.kind != "done" and status is not None and status < 0:
-                outcome = Outcome(SAVED)  # it was told to before it could listen
             slot.job.attempts.end(outcome)
             ended.append((slot.job, outcome))
             slot.job = slot.process = None

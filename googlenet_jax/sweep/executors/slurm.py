@@ -151,12 +151,29 @@ def in_queue(files: Path) -> dict[str, str]:
 
 
 def cancel(files: Path) -> int:
-    """Takes what was submitted out of the queue, running or not; returns how many jobs that were."""
-    states = queue()
+    """Takes what was submitted out of the queue: what runs saves first, but is ended if it was cancelled before.
+
+    Args:
+      files: of the executor.
+
+    Returns:
+      How many jobs that were.
+    """
+    states, before = queue(), cancelled(files)
     names = [name for name in submitted(files) if name in states]
-    if names:
-        run_slurm("scancel", *names)
+    save = [name for name in names if states[name] == "RUNNING" and name not in before]
+    end = [name for name in names if name not in save]
+    if save:
+        append_line(files / "cancelled.jsonl", {"jobs": save, "time": time.time()})
+        run_slurm("scancel", "--signal=USR1", *save)
+    if end:
+        run_slurm("scancel", *end)
     return len(names)
+
+
+def cancelled(files: Path) -> set[str]:
+    """Jobs that were told to save and not to queue again."""
+    return {name for line in json_lines(files / "cancelled.jsonl") for name in line.get("jobs", [])}
 
 
 def queue() -> dict[str, str]:
