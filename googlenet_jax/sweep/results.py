@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from googlenet_jax.config.fields import flatten
-from googlenet_jax.config.from_json import read_json
 from googlenet_jax.runs.progress import Progress, read_progress
 from googlenet_jax.sweep.attempts import DIVERGED, DONE, FAILED, REFUSED
 from googlenet_jax.sweep.definition import Objective
@@ -77,7 +75,7 @@ def read_rows(directory: SweepDirectory, ids: Sequence[str], fields: Sequence[st
 
 def _row(directory: SweepDirectory, id: str, fields: Sequence[str], objective: Objective) -> Row:
     job = directory.job(id, float("inf"))
-    config = flatten(read_json(job.config))
+    config = _stored(job.config)
     progress = read_progress(job.workdir)
     top1 = [value for _, value in progress.measured("val", "top1")]
     curve = progress.measured(*objective)
@@ -100,6 +98,14 @@ def _row(directory: SweepDirectory, id: str, fields: Sequence[str], objective: O
         error=error,
         curve=curve,
     )
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """The fields of a trial's configuration, which was checked when it was written."""
+    found: dict[str, Any] = {}
+    for name, value in json.loads(path.read_text()).items():
+        found |= {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def _state(progress: Progress, num_epochs: float, job: Any, begun: bool) -> tuple[str, str]:

@@ -20,7 +20,7 @@ def halving(trials, eta, failed=()):
     reached, at = {}, list(trials)
     expected = len(at)
     for rung in RUNGS:
-        reached |= {trial: rung for trial in at}
+        reached |= dict.fromkeys(at, rung)
         keep = max(int(expected / eta), 1)
         at = sorted((t for t in at if (t, rung) not in failed), key=lambda t: (-value(t, rung), t))[:keep]
         expected = keep
