@@ -23,7 +23,11 @@ BELOW = {
     "evaluate": {"system", "config", "models", "data", "net"},
     "export": {"system", "config", "formats", "models", "importers", "net"},
     "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
-    "cli": {"system", "config", "models", "data", "runs", "net", "evaluate", "train", "importers", "export", "prepare"},
+    "sweep": {"system", "config", "runs"},  # it starts trainings as processes
+    "cli": {
+        *("system", "config", "models", "data", "runs", "net", "evaluate"),
+        *("train", "sweep", "importers", "export", "prepare"),
+    },
 }
 
 

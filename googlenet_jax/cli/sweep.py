@@ -56,6 +56,7 @@ def _sweep(flags: argparse.Namespace) -> int:
     if flags.json:
         standing = Standing(directory)
         standing.write()
+        standing.write_page()
         print(json.dumps(standing.as_json(), indent=1))
         return 0
     return 1 if show_results(directory) else 0
@@ -72,6 +73,7 @@ def show_results(directory: SweepDirectory) -> int:
     """
     standing = Standing(directory)
     standing.write()
+    standing.write_page()
     console.print(_trials(standing))
     if len(standing.groups) > 1:
         console.print(_groups(standing))
@@ -80,7 +82,7 @@ def show_results(directory: SweepDirectory) -> int:
     _say(standing.verdict.text)
     if standing.driver:
         _say(f"{standing.driver} drives it")
-    _say(f"results: {directory.path}/results.csv")
+    _say(f"results: {directory.path}/results.csv, and {directory.path}/report.html to look at")
     return len(_errors(standing))
 
 
@@ -175,9 +177,10 @@ def _groups(standing: Standing) -> Table:
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
+    shown_as = standing.objective.shown
     for group in standing.groups[:_MOST_ROWS]:
-        sd, half = ("" if x is None else f"{x:.4f}" for x in (group.sd, group.half))
-        table.add_row(group.name, f"{group.mean:.4f}", sd, half and f"± {half}", str(group.n))
+        sd, half = ("" if value is None else shown_as(value) for value in (group.sd, group.half))
+        table.add_row(group.name, shown_as(group.mean), sd, half and f"± {half}", str(group.n))
     return table
 
 

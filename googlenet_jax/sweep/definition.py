@@ -36,6 +36,10 @@ class Objective(NamedTuple):
         """Whether a larger value is a better one."""
         return self.name != "loss"
 
+    def shown(self, value: float) -> str:
+        """A value of it as a person reads it: a share as a percentage."""
+        return f"{value:.4f}" if self.name == "loss" else f"{value:.2%}"
+
     def __str__(self) -> str:
         return f"{self.split}.{self.name}"
 

@@ -100,7 +100,8 @@ class Driver:
         sign = 1 if self._definition.objective.larger_is_better else -1
         if not math.isnan(value) and sign * value > self._best:
             self._best, name = sign * value, describe(self.trials[number].overrides)
-            self.best = f"best {self._definition.objective} {value:.4f} ({name})"
+            objective = self._definition.objective
+            self.best = f"best {objective} {objective.shown(value)} ({name})"
 
     def _value(self, number: int, until: float, progress: Progress) -> float:
         """The objective at an epoch; NaN if there is none."""
@@ -209,7 +210,8 @@ class Driver:
         what = f"{job.id} ({describe(self.trials[number].overrides)})"
         if outcome.kind == DONE:
             value = self._value(number, job.until, read_progress(job.workdir))
-            log.info("%s: %s %.4f at epoch %g", what, self._definition.objective, value, job.until)
+            objective = self._definition.objective
+            log.info("%s: %s %s at epoch %g", what, objective, objective.shown(value), job.until)
             self._scheduler.arrived(number, value)
             self._note(number, value)
         elif stopping:

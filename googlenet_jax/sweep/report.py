@@ -48,7 +48,7 @@ def write_report(
 
 def _page(data: dict[str, Any]) -> str:
     """The template with style, script and data in their places; data cannot end the element that holds them."""
-    files = resources.files(__package__)
+    files = resources.files(__package__).joinpath("page")
     script = "".join(files.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {

@@ -25,6 +25,7 @@ class Standing:
       objective: what trials are compared by.
       driver: who drives it, "" for nobody.
       rows: one a trial that is asked for.
+      log_fields: that are searched on a logarithmic scale.
     """
 
     def __init__(self, directory: SweepDirectory):
@@ -32,6 +33,7 @@ class Standing:
         self._directory, self.recipe = directory, str(about["recipe"])
         self.objective = read_objective(about["objective"])
         self.driver = directory.driver()
+        self.log_fields = [name for name, span in about.get("ranges", {}).items() if span.get("kind") == "log"]
         rows = read_rows(directory, directory.asked(), about["fields"], self.objective)
         queue = slurm.in_queue(directory.path / "slurm")
         self.rows = [_queued(row, queue[row.id]) if row.id in queue else row for row in rows]
@@ -41,14 +43,14 @@ class Standing:
         """Finished trials that differ in their seed alone, the best mean first."""
         from googlenet_jax.sweep.statistics import make_groups  # scipy takes a second
 
-        return make_groups(self.rows, self.objective.larger_is_better)
+        return make_groups(self.rows, self.objective)
 
     @functools.cached_property
     def verdict(self) -> "Verdict":
         """Which group is best."""
         from googlenet_jax.sweep.statistics import judge
 
-        return judge(self.groups, self.rows)
+        return judge(self.groups, self.rows, self.objective)
 
     @property
     def over(self) -> bool:
@@ -64,6 +66,15 @@ class Standing:
     def write(self) -> None:
         """Writes `results.csv` and `results.jsonl`."""
         write_results(self._directory.path, self.rows, self.objective)
+
+    def write_page(self) -> None:
+        """Writes `report.html`."""
+        from googlenet_jax.sweep.report import write_report
+        from googlenet_jax.sweep.statistics import importance
+
+        path, shares = self._directory.path, importance(self.rows)
+        title = f"{path.absolute().name}: {self.recipe}"
+        write_report(path, title, self.rows, self.groups, self.verdict, shares, self.objective, self.log_fields)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for programs."""

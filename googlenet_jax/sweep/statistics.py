@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from scipy import stats
 
+from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.results import FINISHED, Row
 from googlenet_jax.sweep.trials import describe
 
@@ -51,19 +52,19 @@ class Verdict(NamedTuple):
     tied: list[Group]
 
 
-def make_groups(rows: Sequence[Row], larger_is_better: bool) -> list[Group]:
+def make_groups(rows: Sequence[Row], objective: Objective) -> list[Group]:
     """The groups of finished trials, the best mean first.
 
     Args:
       rows: of the sweep.
-      larger_is_better: of the objective.
+      objective: what they are compared by.
     """
     values: dict[str, list[Row]] = {}
     for row in rows:
         if row.state == FINISHED and row.objective is not None:
             values.setdefault(repr(_without_seed(row)), []).append(row)
     groups = [_group(members) for members in values.values()]
-    return sorted(groups, key=lambda group: -group.mean if larger_is_better else group.mean)
+    return sorted(groups, key=lambda group: -group.mean if objective.larger_is_better else group.mean)
 
 
 def _without_seed(row: Row) -> dict[str, Any]:
@@ -77,31 +78,37 @@ def _group(rows: Sequence[Row]) -> Group:
     return Group(_without_seed(rows[0]), n, statistics.fmean(values), sd, half, [row.id for row in rows])
 
 
-def judge(groups: Sequence[Group], rows: Sequence[Row]) -> Verdict:
+def judge(groups: Sequence[Group], rows: Sequence[Row], objective: Objective) -> Verdict:
     """Whether the best group is better than the others, by Welch's t-test with Holm's correction.
 
     Args:
       groups: from `make_groups`.
       rows: of the sweep.
+      objective: what they are compared by.
 
     Returns:
       The verdict. A group wins if it separates from each of the others at 5 %, all comparisons taken together.
     """
     if not groups:
         return Verdict("no trial has finished yet", None, [])
+
+    def said(group: Group) -> str:
+        half = "" if group.half is None else f" ± {objective.shown(group.half)}"
+        return f"{group.name}: {objective.shown(group.mean)}{half}, n = {group.n}"
+
     best, others = groups[0], groups[1:]
     if not others:
-        return Verdict(f"{best.name} is all there is ({_spread(best)})", None, [best])
+        return Verdict(said(best), None, [best])
     if best.n < 2 or any(group.n < 2 for group in others):
         least = min(groups, key=lambda group: group.n)
-        text = f"best so far: {best.name} ({_spread(best)}); {least.name} was trained once: more seeds would tell"
+        text = f"best so far: {said(best)}; {least.name} was trained once: more seeds would tell"
         return Verdict(text, None, list(groups))
     values = {row.id: row.objective for row in rows}
     samples = [[values[id] for id in group.ids] for group in groups]
     tied = [best, *(others[i] for i in _not_separated([_welch(samples[0], other) for other in samples[1:]]))]
     if len(tied) == 1:
-        return Verdict(f"{best.name} is best: {_spread(best)} (Welch, Holm: p < {SIGNIFICANT:g})", best, tied)
-    names = "; ".join(f"{group.name}: {_spread(group)}" for group in tied[:4])
+        return Verdict(f"best: {said(best)} (Welch's test, Holm: p < {SIGNIFICANT:g} against each other)", best, tied)
+    names = "; ".join(said(group) for group in tied[:4])
     more = f" and {len(tied) - 4} more" if len(tied) > 4 else ""
     return Verdict(f"tied within noise: {names}{more}", None, tied)
 
@@ -119,11 +126,6 @@ def _not_separated(p_values: list[float]) -> list[int]:
         if p_values[i] >= SIGNIFICANT / (len(p_values) - rank):
             return sorted(order[rank:])
     return []
-
-
-def _spread(group: Group) -> str:
-    half = "" if group.half is None else f" ± {group.half:.4f}"
-    return f"{group.mean:.4f}{half}, n = {group.n}"
 
 
 def importance(rows: Sequence[Row]) -> dict[str, float]:

@@ -55,8 +55,8 @@ class Scripts(HTMLParser):
 
 
 def written(path: Path, rows: list[Row], title: str = "a sweep", objective: Objective = TOP1, **other: Any) -> str:
-    groups = make_groups(rows, objective.larger_is_better)
-    write_report(path, title, rows, groups, judge(groups, rows), other.pop("shares", {}), objective, **other)
+    groups = make_groups(rows, objective)
+    write_report(path, title, rows, groups, judge(groups, rows, objective), other.pop("shares", {}), objective, **other)
     return (path / "report.html").read_text()
 
 

@@ -1,0 +1,170 @@
+"""Sweeps as a user runs them: launch.py --sweep, real trainings, a driver that is killed."""
+
+import csv
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, SMALL
+from readback import final_bytes
+
+SWEPT = {**SMALL, "num_epochs": 3.0, "num_devices": 1, "eval.every_epochs": 1.0, "dataset.synthetic_images": 64}
+
+ASKED = ("--sweep", "optimizer.learning_rate=0.02,0.1", "--sweep", "seed=0,1", "--prune", "asha:2")
+
+
+def command(path, *arguments, **changes):
+    overrides = [f"--config.{name}={value}" for name, value in (SWEPT | changes).items()]
+    return ["launch.py", "--config", "configs/digits.py", "--workdir", str(path), *overrides, *arguments]
+
+
+def table(path):
+    """What was found, whatever it took: rows of results.csv without speed and attempts."""
+    with (path / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{k: row[k] for k in row if k not in ("images_per_second", "seconds", "attempts")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A sweep of four trials that nobody disturbed, and what its command printed."""
+    path = tmp_path_factory.mktemp("sweep") / "swept"
+    arguments = command(path, *ASKED)
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return path, done
+
+
+@pytest.mark.slow
+def test_a_sweep_leaves_its_answer(swept):
+    path, done = swept
+    rows = table(path)
+    assert [(row["optimizer.learning_rate"], row["seed"]) for row in rows] == [
+        ("0.02", "0"),
+        ("0.02", "1"),
+        ("0.1", "0"),
+        ("0.1", "1"),
+    ]
+    assert sorted(row["epochs"] for row in rows) == ["2.0", "2.0", "3.0", "3.0"]
+    assert sorted(row["state"] for row in rows) == ["finished", "finished", "paused", "paused"]
+    lines = [json.loads(line) for line in (path / "results.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [row["id"] for row in rows]
+    assert lines[0]["last_top1"] <= lines[0]["best_top1"] <= 1
+    assert "4 trials: 2 finished, 2 paused" in done.stdout
+    assert (path / "report.html").stat().st_size > 10_000
+    assert (path / rows[0]["id"] / "metrics.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_driver_and_its_trainings_end_in_the_same_table(swept, tmp_path):
+    path, _ = swept
+    arguments = command(
+        tmp_path, "--sweep", "optimizer.learning_rate=0.02,0.1", "--sweep", "seed=0,1", "--prune", "asha:2"
+    )
+    rng = random.Random(1)
+    for kill_children in (False, True):
+        driver = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        time.sleep(rng.uniform(3, 8))
+        driver.kill()
+        driver.wait()
+        if kill_children:
+            subprocess.run(["pkill", "-9", "-f", f"launch.py.*{tmp_path}"], check=False)
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert table(tmp_path) == table(path)
+    for row in table(path):
+        assert final_bytes(tmp_path / row["id"]) == final_bytes(path / row["id"])
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_the_same_command_goes_on(swept, tmp_path):
+    arguments = command(tmp_path, "--sweep", "seed=0,1", num_epochs=400.0, **{"eval.every_epochs": 100.0})
+    driver = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 50
+    while not list(tmp_path.glob("*/metrics.jsonl")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    driver.send_signal(signal.SIGINT)
+    output, _ = driver.communicate(timeout=50)
+    assert driver.returncode == 0
+    assert "1 trials are told to save and stop" in output
+    assert "1 interrupted, 1 waiting" in output
+    (saved,) = tmp_path.glob("*/checkpoints/*")
+    assert int(saved.name) > 0
+
+
+def test_a_dry_run_lists_and_leaves_nothing(run_command, tmp_path):
+    path = tmp_path / "sweep"
+    result = run_command(
+        *command(path, "--sweep", "seed=0..2", "--sweep", "model.variant=paper,batchnorm", "--dry_run")
+    )
+    assert result.returncode == 0, result.stderr
+    assert "6 trials in" in result.stdout
+    assert "seed=2 variant=batchnorm" in result.stdout
+    assert not path.exists()
+
+
+def test_what_a_sweep_found_is_shown(swept, run_command):
+    path, _ = swept
+    shown = run_command("-m", "googlenet_jax.cli", "sweep", path)
+    assert shown.returncode == 0, shown.stderr
+    assert "2 paused" in shown.stdout
+    about = json.loads(run_command("-m", "googlenet_jax.cli", "sweep", path, "--json").stdout)
+    assert len(about["trials"]) == 4
+    assert about["driver"] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sweep", "optimizer.lr=0.1"], "did you mean 'optimizer.learning_rate'?"),
+        (["--sweep", "optimizer.learning_rate=log(1,0.1)"], "the range is empty"),
+        (["--sweep", "optimizer.learning_rate=log(0.1,1)"], "say how many points to draw by --trials N"),
+        (["--sweep", "schedule.warmup_epochs=1,99"], "warmup_epochs=99: config.schedule.warmup_epochs"),
+        (["--sweep", "seed=0", "--trials", "3"], "no field has a range"),
+        (["--sweep", "seed=0", "--objective", "val.top2"], "did you mean 'val.top"),
+        (["--sweep", "seed=0", "--prune", "hyperband"], "asha:ETA"),
+        (["--sweep", "num_epochs=1,2", "--prune", "asha"], "num_epochs cannot be swept with it"),
+        (["--sweep", "seed=0", "--search", "grid"], "the search 'grid' is not known"),
+        (["--sweep", "seed=0", "--executor", "slurn"], "did you mean 'slurm'?"),
+        (["--sweep", "seed=0", "--jobs", "999"], "this machine has"),
+        (["--sweep", "seed=0", "--jobs", "0"], "is not a whole number above 0"),
+        (["--sweep", "seed=0", "--nodes", "2"], "--nodes asks for a cluster: add --executor slurm"),
+        (["--trials", "3"], "--trials goes with --sweep"),
+        (["--jobs", "2"], "--jobs goes with --sweep"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(run_command, tmp_path, arguments, said):
+    path = tmp_path / "sweep"
+    result = run_command(*command(path, *arguments))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert said in result.stderr
+    assert not path.exists()
+
+
+def test_a_cluster_that_is_not_there_is_one_line(run_command, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    result = run_command(*command(tmp_path / "sweep", "--sweep", "seed=0", "--executor", "slurm"))
+    assert result.returncode == 2
+    assert "this machine has no squeue" in result.stderr
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_every_experiment_resolves(run_command):
+    """Its sweep's trials are valid configurations of the recipe that its README names."""
+    sweeps = sorted((ROOT / "experiments").glob("*/sweep.py"))
+    assert len(sweeps) >= 5
+    for sweep in sweeps:
+        words = next(
+            line
+            for line in (sweep.parent / "README.md").read_text().splitlines()
+            if line.startswith("python launch.py")
+        ).split()[1:]
+        result = run_command(*words, "--dry_run")
+        assert result.returncode == 0, result.stderr
+        assert " trials in " in result.stdout
