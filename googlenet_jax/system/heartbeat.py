@@ -148,7 +148,7 @@ class _Watch(threading.Thread):
 
     def leave(self, status: int) -> None:
         """Tells the others how this process ends, and ends it unless that is well."""
-        self._tell(f"{status} {self._self} failed with status {status}, and says itself why\n".encode())
+        self._tell(f"{status} {self._self} failed with status {status}: its own message says why\n".encode())
         if status:
             _exit(status)
 
@@ -182,7 +182,7 @@ class _Watch(threading.Thread):
 
     def _end(self, what: str, status: int = STATUS) -> None:
         self._tell(f"{status} {what}\n".encode())
-        text = f"{what}; checkpoints are intact, start again to resume"
+        text = f"{what}; checkpoints are intact, start again to resume" if status == STATUS else what
 
         def end_without_log() -> None:
             os.write(2, f"error: {text}\n".encode())

@@ -60,7 +60,7 @@ def _numbers(*texts: str) -> bool:
 
 
 def _initialize(count: int, number: int, where: str, variable: str, arguments: dict[str, Any]) -> None:
-    # JAX's C++ writes a page about a process that is gone, of which `heartbeat` tells in a line. 1 is JAX's own default.
+    # JAX's C++ writes a page about a process that is gone, of which `heartbeat` tells in a line. 1 is JAX's default.
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "4"
     import jax

@@ -1,35 +1,19 @@
 """Two processes train as one does, stop together, and go on after being killed."""
 
 import json
-import os
+import re
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
-from conftest import ROOT, small
+from conftest import small
 from readback import final_bytes
+from several import ended, start_two
 
 
 def start(run):
     """Two processes with a device each, the first of which writes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    processes = []
-    for number in range(2):
-        env = os.environ | {
-            "JAX_COORDINATOR_ADDRESS": address,
-            "JAX_NUM_PROCESSES": "2",
-            "JAX_PROCESS_ID": str(number),
-            "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"),
-        }
-        command = [sys.executable, *map(str, small(run))]
-        out = subprocess.PIPE
-        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, text=True))
-    return processes
+    return start_two(small(run))
 
 
 def wait_for(path, processes, text=""):
@@ -61,3 +45,17 @@ def test_two_processes_train_as_one_and_stop_together(finished_run, run_command,
     # Later on, what the order of additions rounded otherwise has grown.
     ours, theirs = json.loads(ours[0]), json.loads(theirs[0])
     np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
+
+
+def test_killed_and_started_again_they_end_as_if_undisturbed(tmp_path):
+    run, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    finished(start(undisturbed))
+    processes = start(run)
+    wait_for(run / "metrics.jsonl", processes, '"val"')
+    processes[1].kill()
+    killed = time.monotonic()
+    line = ended(processes[0], 3)
+    assert time.monotonic() - killed < 30
+    assert re.fullmatch("error: process 1 of 2 .* is gone: .* start again to resume", line)
+    assert "resuming at step" in finished(start(run))[0]
+    assert final_bytes(run) == final_bytes(undisturbed)
