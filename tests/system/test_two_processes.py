@@ -11,13 +11,18 @@ from readback import final_bytes
 from several import ended, start_two
 
 
-def start(run):
+def start(run, **changes):
     """Two processes with a device each, the first of which writes."""
-    return start_two(small(run))
+    return start_two(small(run, **changes))
 
 
 def wait_for(path, processes, text=""):
-    while not (path.exists() and text in path.read_text()):
+    """Until the file has the text."""
+    wait_until(lambda: path.exists() and text in path.read_text(), processes)
+
+
+def wait_until(happened, processes):
+    while not happened():
         assert all(process.poll() is None for process in processes), [process.communicate() for process in processes]
         time.sleep(0.05)
 
@@ -49,13 +54,14 @@ def test_two_processes_train_as_one_and_stop_together(finished_run, run_command,
 
 def test_killed_and_started_again_they_end_as_if_undisturbed(tmp_path):
     run, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
-    finished(start(undisturbed))
-    processes = start(run)
-    wait_for(run / "metrics.jsonl", processes, '"val"')
+    changes = {"model__blocks": ("3a",), "num_epochs": 6.0}
+    finished(start(undisturbed, **changes))
+    processes = start(run, **changes)
+    wait_until(lambda: any(path.name.isdecimal() for path in run.glob("checkpoints/*")), processes)
     processes[1].kill()
     killed = time.monotonic()
     line = ended(processes[0], 3)
     assert time.monotonic() - killed < 30
     assert re.fullmatch("error: process 1 of 2 .* is gone: .* start again to resume", line)
-    assert "resuming at step" in finished(start(run))[0]
+    assert "resuming at step" in finished(start(run, **changes))[0]
     assert final_bytes(run) == final_bytes(undisturbed)
