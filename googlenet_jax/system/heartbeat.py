@@ -74,6 +74,7 @@ def progress() -> None:
     """
     if _watch is not None:
         _watch.moved = time.monotonic()
+        _watch.steps += 1
 
 
 def pause() -> None:
@@ -110,6 +111,7 @@ class _Link:
     number: int
     host: str
     socket: socket.socket
+    steps: int = 0
     silent: int = 0  # beats since it was heard
     rest: bytes = b""  # of a line that is not whole yet
 
@@ -119,6 +121,7 @@ class _Watch(threading.Thread):
 
     Attributes:
       moved: time of the last progress; infinite while none is expected.
+      steps: how often there was progress, by which those that hang and those that wait for them are told apart.
     """
 
     def __init__(self, number: int, count: int, links: list[_Link]):
@@ -126,7 +129,9 @@ class _Watch(threading.Thread):
         self._count, self._links = count, links
         self._self = self._named(number, socket.gethostname())
         self._silence, self._patience = silence(), seconds("GOOGLENET_JAX_HANG", 600) or math.inf
-        self.moved = math.inf
+        self.moved, self.steps = math.inf, 0
+        if number > 0:  # the first, which knows the steps of all, speaks first
+            self._patience += 2 * _BEAT
         self._selector = selectors.DefaultSelector()
         for link in links:
             link.socket.setblocking(False)
@@ -138,13 +143,13 @@ class _Watch(threading.Thread):
             while (left := until - time.monotonic()) > 0:
                 for key, _ in self._selector.select(left):
                     self._hear(key.data)
-            self._tell(b"\n")
+            self._tell(f"+{self.steps}\n".encode())
             for link in self._links:
                 link.silent += 1  # beats of our own, so that nobody is blamed for the time that this process slept
                 if link.silent * _BEAT > self._silence:
                     self._end(f"{self._of(link)} is gone: nothing heard of it for {self._silence} s")
             if (still := time.monotonic() - self.moved) > self._patience:
-                self._end(f"{self._self} hangs, or waits for one that does: no step ended for {still:.0f} s")
+                self._end(f"{self._late()}: no step ended for {still:.0f} s")
 
     def leave(self, status: int) -> None:
         """Tells the others how this process ends, and ends it unless that is well."""
@@ -163,7 +168,10 @@ class _Watch(threading.Thread):
             self._end(f"{self._of(link)} is gone: its connection closed")
         link.silent = 0
         *lines, link.rest = (link.rest + data).split(b"\n")
-        for line in filter(None, lines):
+        for line in lines:
+            if line.startswith(b"+"):
+                link.steps = int(line)
+                continue
             status, _, text = line.decode(errors="replace").partition(" ")
             self._selector.unregister(link.socket)
             self._links.remove(link)
@@ -191,6 +199,12 @@ class _Watch(threading.Thread):
         _after(_GRACE, end_without_log)
         log.error(text)
         _exit(status)
+
+    def _late(self) -> str:
+        """Who hangs: those that are behind, if that can be seen from here."""
+        steps = {self._self: self.steps} | {self._of(link): link.steps for link in self._links}
+        behind = [name for name, done in steps.items() if done < max(steps.values())]
+        return f"{', '.join(behind)} hangs" if behind else f"{self._self} hangs, or waits for one that does"
 
     def _of(self, link: _Link) -> str:
         return self._named(link.number, link.host)
