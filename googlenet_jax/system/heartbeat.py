@@ -30,6 +30,7 @@ _GRACE = 2.0  # seconds for an error that all processes have to be told by each,
 _VERDICT = 5.0  # seconds within which a process that is gone is known to be
 _MEET = 60.0  # seconds for the connections
 _KEY = "googlenet_jax/heartbeat"
+_UNWARNED = "ignore:resource_tracker"
 log = logging.getLogger(__name__)
 
 
@@ -99,6 +100,9 @@ def watch(number: int, count: int) -> None:
     except Exception as error:  # of sockets, or of JAX; what is left is JAX's own heartbeat
         print(f"warning: process {number} of {count} is not watched: {reason(error)}", file=sys.stderr, flush=True)
         links = []
+    # Python's own helper would warn of the memory that a process leaves when it ends at once, which it clears up.
+    given = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = f"{given},{_UNWARNED}" if given else _UNWARNED
     _watch = _Watch(number, count, links)
     _watch.start()
     ctypes.CDLL(None).signal(signal.SIGABRT, _aborted)
