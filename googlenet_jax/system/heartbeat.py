@@ -5,6 +5,7 @@ closes it at once, one that is stopped or cut off falls silent; the first proces
 heartbeats too, but ends a process from C++, with a stack trace and without a name: it comes second.
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import logging
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from googlenet_jax.errors import reason, shown
@@ -87,19 +88,20 @@ def pause() -> None:
 def watch(number: int, count: int) -> None:
     """Begins to watch the other processes, once JAX has joined them.
 
-    From now on the process ends with one line and status 3 when another is gone or hangs, with another's status when
-    that failed, and itself takes care of others in `together`.
+    From now on the process ends with one line: with status 3 when another is gone or one hangs, with another's status
+    when that failed. One that cannot be connected is told of, and left to JAX's own heartbeat.
 
     Args:
       number: of this process.
       count: of all.
     """
     global _watch
+    links: list[_Link] = []
     try:
-        links = _accepted(number, count) if number == 0 else _connected(number)
-    except Exception as error:  # of sockets, or of JAX; what is left is JAX's own heartbeat
-        print(f"warning: process {number} of {count} is not watched: {reason(error)}", file=sys.stderr, flush=True)
-        links = []
+        links.extend(_accepted(count) if number == 0 else _connected(number))  # those before an error stay
+    except Exception as error:  # of sockets, or of JAX
+        found = f"process {number} of {count} watches {len(links)} others alone"
+        print(f"warning: {found}: {reason(error)}", file=sys.stderr, flush=True)
     # Python's own helper would warn of the memory that a process leaves when it ends at once, which it clears up.
     given = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = f"{given},{_UNWARNED}" if given else _UNWARNED
@@ -220,34 +222,35 @@ class _Watch(threading.Thread):
 _watch: _Watch | None = None
 
 
-def _accepted(number: int, count: int) -> list[_Link]:
+def _accepted(count: int) -> Iterator[_Link]:
     """The first process's links to all others; who does not know the token is none of them."""
-    token, until, links = secrets.token_hex(8), time.monotonic() + _MEET, list[_Link]()
+    token, until, left = secrets.token_hex(8), time.monotonic() + _MEET, count - 1
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     with socket.create_server(("", 0), family=family, backlog=count, dualstack_ipv6=both) as server:
         _jax().client.key_value_set(_KEY, f"{server.getsockname()[1]} {token} {socket.gethostname()}")
-        while len(links) < count - 1:
+        while left:
             server.settimeout(max(until - time.monotonic(), 0.01))
             connection, _ = server.accept()
             connection.settimeout(_VERDICT)
-            with connection.makefile("rb") as file:
-                given, *rest = file.readline(4096).decode(errors="replace").split() or [""]
-            if secrets.compare_digest(given.encode(), token.encode()):
-                links.append(_Link(int(rest[0]), rest[1], connection))
+            given = [b""]
+            with contextlib.suppress(OSError), connection.makefile("rb") as file:
+                given = file.readline(4096).split()
+            if len(given) == 3 and secrets.compare_digest(given[0], token.encode()):
+                left -= 1
+                yield _Link(int(given[1]), given[2].decode(), connection)
             else:
                 connection.close()
-    return links
 
 
-def _connected(number: int) -> list[_Link]:
+def _connected(number: int) -> Iterator[_Link]:
     """Another process's link to the first."""
     state = _jax()
     port, token, host = state.client.blocking_key_value_get(_KEY, int(_MEET * 1000)).split()
     address = state.coordinator_address.rpartition(":")[0].strip("[]")
     connection = socket.create_connection((address, int(port)), timeout=_MEET)
     connection.sendall(f"{token} {number} {socket.gethostname()}\n".encode())
-    return [_Link(0, host, connection)]
+    yield _Link(0, host, connection)
 
 
 def _jax() -> Any:
