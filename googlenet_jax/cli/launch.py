@@ -23,7 +23,7 @@ from googlenet_jax.config.fields import FIELDS
 from googlenet_jax.config.overrides import override
 from googlenet_jax.config.recipes import read_recipe, split_argument
 from googlenet_jax.errors import UserError, run_command
-from googlenet_jax.system import runtime, storage
+from googlenet_jax.system import heartbeat, runtime, storage
 from googlenet_jax.system.files import new_directory
 from googlenet_jax.system.processes import join_processes
 
@@ -37,7 +37,8 @@ def main(default_recipe: Path) -> None:
       default_recipe: what is trained when the command line names nothing.
     """
     runtime.restart_with_large_pages()
-    sys.exit(run_command(lambda: _run(sys.argv[1:], default_recipe), debug="--debug" in sys.argv))
+    debug = "--debug" in sys.argv
+    sys.exit(heartbeat.together(lambda: run_command(lambda: _run(sys.argv[1:], default_recipe), debug)))
 
 
 def _run(argv: Sequence[str], default_recipe: Path) -> int | None:
@@ -60,13 +61,14 @@ def _run(argv: Sequence[str], default_recipe: Path) -> int | None:
     # JAX begins here, so that a mistake on the command line need not wait for it. Its callback of Python's garbage
     # collector would swallow a Ctrl-C meanwhile.
     gc.disable()
-    runtime.configure_jax()
     join_processes()
+    runtime.configure_jax()
     from googlenet_jax.system import console
+
+    console.show_log(steady=True)
     from googlenet_jax.train.loop import train_and_evaluate
 
     gc.enable()
-    console.show_log(steady=True)
     train_and_evaluate(config, flags.workdir or _default_workdir(path), flags.until)
     return None
 

@@ -58,7 +58,7 @@ class _ConsoleHandler(logging.Handler):
 
 
 def show_log(alone: bool = False, steady: bool = False) -> None:
-    """Sends this package's log messages to the terminal; of several processes the first speaks.
+    """Sends this package's log messages to the terminal; of several processes the first speaks, others tell of errors.
 
     Args:
       alone: there are no other processes; then JAX is not asked, and takes no device.
@@ -69,7 +69,7 @@ def show_log(alone: bool = False, steady: bool = False) -> None:
         if isinstance(stream, TextIOWrapper):
             setattr(sys, name, _Steady(stream))
     root = logging.getLogger("googlenet_jax")
-    root.addHandler(_ConsoleHandler() if alone or _is_first() else logging.NullHandler())
+    root.addHandler(_ConsoleHandler(logging.NOTSET if alone or _is_first() else logging.ERROR))
     root.setLevel(logging.INFO)
     root.propagate = False
     # What Orbax raises of a full disk it also logs with a traceback, and writes that end later find nobody waiting.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from googlenet_jax.errors import UserError
+from googlenet_jax.system import heartbeat
 
 _WAIT = 300  # seconds for the others, unless GOOGLENET_JAX_WAIT says otherwise
 _QUIET = 10  # seconds that all but the first process wait before they say so
@@ -21,8 +22,8 @@ def join_processes() -> None:
     """Joins the other processes of a training, if the environment tells of any.
 
     That are JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or what Slurm sets
-    for a step of several tasks. To be called before JAX's first use. It says for whom it waits; if they do not come in
-    time, the process ends with one line and status 2.
+    for a step of several tasks. To be called before JAX's first import. It says for whom it waits; if they do not come
+    in time, the process ends with one line and status 2. From then on they are watched, see `heartbeat.watch`.
 
     Raises:
       UserError: if the environment tells of others, but not enough to find them.
@@ -59,10 +60,12 @@ def _numbers(*texts: str) -> bool:
 
 
 def _initialize(count: int, number: int, where: str, variable: str, arguments: dict[str, Any]) -> None:
+    # JAX's C++ writes a page about a process that is gone, of which `heartbeat` tells in a line. 1 is JAX's default.
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "4"
     import jax
 
-    given = os.environ.get("GOOGLENET_JAX_WAIT", "")
-    seconds = int(given) if _numbers(given) and given else _WAIT
+    seconds = heartbeat.seconds("GOOGLENET_JAX_WAIT", _WAIT)
     waiting = (
         f"process {number} of {count} ({where}) waits up to {seconds} s for the others; "
         f"if there are none: unset {variable}"
@@ -73,7 +76,12 @@ def _initialize(count: int, number: int, where: str, variable: str, arguments: d
     )
     with _spoken(waiting, 0 if number == 0 else _QUIET), _ended(late, seconds):
         # JAX's own limit ends the first process with a C++ stack trace: ours comes before it.
-        jax.distributed.initialize(**arguments, initialization_timeout=seconds + 60)
+        jax.distributed.initialize(
+            **arguments,
+            initialization_timeout=seconds + 60,
+            heartbeat_timeout_seconds=2 * heartbeat.silence(),  # half of which may have passed when one is gone
+        )
+    heartbeat.watch(number, count)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.runs.checkpoint import Checkpoints
 from googlenet_jax.runs.directory import RunDirectory
 from googlenet_jax.runs.mirror import local_run
+from googlenet_jax.system import heartbeat
 from googlenet_jax.train.display import TrainingDisplay
 from googlenet_jax.train.feed import feed
 from googlenet_jax.train.meter import Meter
@@ -90,6 +91,7 @@ def _loop(
         state, measured = training.step(state, measured, *next(batches))
         step += 1
         display.stepped(step)
+        heartbeat.progress()
 
         validating = calendar.due(step, config.eval.every_epochs)
         if validating or calendar.due(step, config.log_every_epochs):
@@ -132,6 +134,7 @@ class _Saving:
 
     def __call__(self, state: TrainState, step: int, val: dict[str, float] | None) -> None:
         meta = self._meta | {"step": step, "epoch": self._calendar.epoch(step)}
+        heartbeat.pause()  # a slow disk is no hang
         self._saved.save(step, items(state), meta, val)
 
 

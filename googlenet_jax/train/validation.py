@@ -9,6 +9,7 @@ from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import Process, eval_batches
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
+from googlenet_jax.system import heartbeat
 from googlenet_jax.train.setup import Training
 
 
@@ -31,4 +32,10 @@ class Validation:
         size = eval_batch_size(self._config, self._evaluator.devices)
         process = Process(jax.process_index(), jax.process_count())
         batches = eval_batches(self._source, self._config, self._cut, self._bad_images, size, process)
-        return self._evaluator.run([variables], batches, advance).values
+
+        def advanced(images: int) -> None:
+            heartbeat.progress()
+            advance(images)
+
+        heartbeat.pause()  # the first compiles
+        return self._evaluator.run([variables], batches, advanced).values

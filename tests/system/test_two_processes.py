@@ -1,39 +1,28 @@
 """Two processes train as one does, stop together, and go on after being killed."""
 
 import json
-import os
+import re
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
-from conftest import ROOT, small
+from conftest import small
 from readback import final_bytes
+from several import ended, start_two
 
 
-def start(run):
+def start(run, **changes):
     """Two processes with a device each, the first of which writes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    processes = []
-    for number in range(2):
-        env = os.environ | {
-            "JAX_COORDINATOR_ADDRESS": address,
-            "JAX_NUM_PROCESSES": "2",
-            "JAX_PROCESS_ID": str(number),
-            "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"),
-        }
-        command = [sys.executable, *map(str, small(run))]
-        out = subprocess.PIPE
-        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, text=True))
-    return processes
+    return start_two(small(run, **changes))
 
 
 def wait_for(path, processes, text=""):
-    while not (path.exists() and text in path.read_text()):
+    """Until the file has the text."""
+    wait_until(lambda: path.exists() and text in path.read_text(), processes)
+
+
+def wait_until(happened, processes):
+    while not happened():
         assert all(process.poll() is None for process in processes), [process.communicate() for process in processes]
         time.sleep(0.05)
 
@@ -61,3 +50,18 @@ def test_two_processes_train_as_one_and_stop_together(finished_run, run_command,
     # Later on, what the order of additions rounded otherwise has grown.
     ours, theirs = json.loads(ours[0]), json.loads(theirs[0])
     np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
+
+
+def test_killed_and_started_again_they_end_as_if_undisturbed(tmp_path):
+    run, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    changes = {"model__blocks": ("3a",), "num_epochs": 6.0}
+    finished(start(undisturbed, **changes))
+    processes = start(run, **changes)
+    wait_until(lambda: any(path.name.isdecimal() for path in run.glob("checkpoints/*")), processes)
+    processes[1].kill()
+    killed = time.monotonic()
+    line = ended(processes[0], 3)
+    assert time.monotonic() - killed < 30
+    assert re.fullmatch("error: process 1 of 2 .* is gone: .* start again to resume", line)
+    assert "resuming at step" in finished(start(run, **changes))[0]
+    assert final_bytes(run) == final_bytes(undisturbed)
