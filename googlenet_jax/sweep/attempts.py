@@ -112,7 +112,8 @@ class Attempts:
             if number in _ASKS:  # before it could listen
                 return Outcome(SAVED)
             names = {s.value: s.name for s in signal.Signals}
-            return Outcome(CRASHED, f"killed by {names.get(number, f'signal {number}')}")
+            killed = f"killed by {names.get(number, f'signal {number}')}"
+            return Outcome(CRASHED, f"{killed}: {error}" if error else killed)
         if not error:
             return Outcome(CRASHED, "it ended without a word" if status is None else f"it ended with status {status}")
         if "training diverged" in error:

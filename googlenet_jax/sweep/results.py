@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from googlenet_jax.runs.progress import Progress, read_progress
-from googlenet_jax.sweep.attempts import DIVERGED, DONE, FAILED, REFUSED
+from googlenet_jax.sweep.attempts import DIVERGED, FAILED, REFUSED, Attempts
 from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.system.files import replace_file
@@ -82,7 +82,7 @@ def _row(directory: SweepDirectory, id: str, fields: Sequence[str], objective: O
     speeds = [value for _, value in progress.measured("train", "images_per_second")]
     lines = job.attempts.lines()
     begun = [line for line in lines if line.get("event") == "begin"]
-    state, error = _state(progress, config["num_epochs"], job, bool(begun))
+    state, error = _state(progress, config["num_epochs"], job.attempts)
     return Row(
         id=id,
         fields={name: config[name] for name in fields},
@@ -108,16 +108,20 @@ def _stored(path: Path) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
-def _state(progress: Progress, num_epochs: float, job: Any, begun: bool) -> tuple[str, str]:
+def _state(progress: Progress, num_epochs: float, attempts: Attempts) -> tuple[str, str]:
+    """A trial's state and error; what its checkpoints say goes before what was noted, which a crash may have lost."""
+    lines = attempts.lines()
     if progress.reached(num_epochs):
         return FINISHED, ""
-    if job.attempts.under_way():
+    if attempts.under_way():
         return RUNNING, ""
-    last = job.attempts.last()
-    if last is None:
-        return (INTERRUPTED if begun else WAITING), ""
-    if last.kind == DONE:
+    if not lines:
+        return WAITING, ""
+    if progress.reached(max(line["until"] for line in lines if line.get("event") == "begin")):
         return PAUSED, ""
+    last = attempts.last()
+    if lines[-1].get("event") != "end" or last is None:
+        return INTERRUPTED, ""
     return (last.kind if last.kind in (FAILED, REFUSED, DIVERGED) else INTERRUPTED), last.error
 
 
