@@ -51,6 +51,9 @@ FIELDS: dict[str, Field] = {
     "model.variant": one_of("batchnorm", "family", FAMILIES),
     "model.stem": one_of("paper", "where the first layers shrink the image", STEMS),
     "model.blocks": ordered(BLOCKS, "inception blocks that the network has; fewer make it smaller"),
+    "model.window_5x5": Field(
+        None, "side of the \"5x5\" branch's kernel; none: the family's", "5 or 3", lambda v: v in (3, 5), kind=int
+    ),
     "model.num_classes": number(None, "classes; none: as many as the dataset has", 1, kind=int),
     "model.aux_heads": Field(True, "train the auxiliary heads after 4a and 4d, where the family has them"),
     "model.dropout": number(None, "dropout before the classifier; none: the family's", 0, 0.99, kind=float),

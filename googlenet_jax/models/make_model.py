@@ -21,8 +21,8 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int, axis_name: s
       A `GoogLeNet`.
     """
     variant = get_variant(config.model.variant, config.model.stem)
-    given = {"dropout": config.model.dropout, "aux_dropout": config.model.aux_dropout}
-    variant = dataclasses.replace(variant, **{name: rate for name, rate in given.items() if rate is not None})
+    given = {name: config.model[name] for name in ("dropout", "aux_dropout", "window_5x5")}
+    variant = dataclasses.replace(variant, **{name: value for name, value in given.items() if value is not None})
     return GoogLeNet(
         num_classes=config.model.num_classes or num_classes,
         variant=variant,

@@ -22,11 +22,17 @@ class Progress(NamedTuple):
 
     def reached(self, epoch: float) -> bool:
         """Whether the newest checkpoint is of this epoch or a later one."""
-        return self.step > 0 and self.step >= round(epoch * self.step / self.epoch)
+        return self.step > 0 and self.step >= self._step_at(epoch)
 
-    def measured(self, split: str, name: str) -> list[tuple[float, float]]:
-        """What was measured under a name: (epoch, value) in order."""
-        return [(line["epoch"], line[name]) for line in self.lines if line["split"] == split and name in line]
+    def measured(self, split: str, name: str, until: float = float("inf")) -> list[tuple[float, float]]:
+        """What was measured under a name, up to the step that ends an epoch: (epoch, value) in order."""
+        last = self.step if until == float("inf") else self._step_at(until)
+        found = (line for line in self.lines if line["split"] == split and name in line and line["step"] <= last)
+        return [(line["epoch"], line[name]) for line in found]
+
+    def _step_at(self, epoch: float) -> int:
+        """The step that ends an epoch, which may end within a batch."""
+        return round(epoch * self.step / self.epoch) if self.step else 0
 
 
 def read_progress(run: Path) -> Progress:

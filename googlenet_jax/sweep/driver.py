@@ -106,8 +106,8 @@ class Driver:
     def _value(self, number: int, until: float, progress: Progress) -> float:
         """The objective at an epoch; NaN if there is none."""
         objective = self._definition.objective
-        measured = [value for epoch, value in progress.measured(*objective) if epoch <= until + 1e-3]
-        value = measured[-1] if measured else math.nan
+        measured = progress.measured(*objective, until)
+        value = measured[-1][1] if measured else math.nan
         if self.trials[number].point is not None and not math.isnan(value):
             self._values.setdefault(number, {})[until] = value
         return value

@@ -210,7 +210,8 @@ def test_ten_thousand_trials_on_five_hundred_workers(monkeypatch):
 
 def _progress(id, reached):
     epoch = reached.get(id, 0.0)
-    lines = [{"split": "val", "epoch": e, "top1": quality(id, e)} for e in (1.0, 3.0, 9.0) if e <= epoch]
+    rungs = [rung for rung in (1.0, 3.0, 9.0) if rung <= epoch]
+    lines = [{"step": 10 * e, "split": "val", "epoch": e, "top1": quality(id, e)} for e in rungs]
     return Progress(round(10 * epoch), epoch, lines)
 
 
