@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 def sweep() -> Iterator[dict[str, object]]:
     """The network with batch norm, with either kernel; then torchvision's, which also begins at other weights."""
-    yield {"model.variant": "batchnorm", "model.window_5x5": None}
+    yield {"model.variant": "batchnorm"}
     yield {"model.variant": "batchnorm", "model.window_5x5": 3}
-    yield {"model.variant": "torchvision", "model.window_5x5": None}
+    yield {"model.variant": "torchvision", "model.dropout": 0.4}
 
 
 def sweep_seeds() -> Iterator[dict[str, object]]:
