@@ -56,7 +56,7 @@ def _sweep(flags: argparse.Namespace) -> int:
     if flags.json:
         standing = Standing(directory)
         standing.write()
-        standing.write_page()
+        standing.write_pictures()
         print(json.dumps(standing.as_json(), indent=1))
         return 0
     return 1 if show_results(directory) else 0
@@ -73,7 +73,7 @@ def show_results(directory: SweepDirectory) -> int:
     """
     standing = Standing(directory)
     standing.write()
-    standing.write_page()
+    standing.write_pictures()
     console.print(_trials(standing))
     if len(standing.groups) > 1:
         console.print(_groups(standing))

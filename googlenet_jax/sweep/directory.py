@@ -4,7 +4,7 @@
 - trials.jsonl: every trial there ever was, one a line; the driver alone writes it
 - configs/ID.json: a trial's configuration; ID/ is its run directory
 - attempts/ID.jsonl: when attempts at it began and what became of them; logs/ID.log: what they printed
-- results.csv, results.jsonl, report.html
+- results.csv, results.jsonl, results.svg, report.html
 """
 
 import contextlib

@@ -67,14 +67,16 @@ class Standing:
         """Writes `results.csv` and `results.jsonl`."""
         write_results(self._directory.path, self.rows, self.objective)
 
-    def write_page(self) -> None:
-        """Writes `report.html`."""
+    def write_pictures(self) -> None:
+        """Writes `report.html` and `results.svg`."""
+        from googlenet_jax.sweep.figure import write_figure
         from googlenet_jax.sweep.report import write_report
         from googlenet_jax.sweep.statistics import importance
 
         path, shares = self._directory.path, importance(self.rows)
         title = f"{path.absolute().name}: {self.recipe}"
         write_report(path, title, self.rows, self.groups, self.verdict, shares, self.objective, self.log_fields)
+        write_figure(path, self.groups, self.rows, self.objective)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for programs."""

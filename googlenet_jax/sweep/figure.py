@@ -1,0 +1,58 @@
+"""`results.svg` of a sweep: its groups as a figure that a text can take in."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from googlenet_jax.sweep.definition import Objective
+from googlenet_jax.sweep.results import Row
+from googlenet_jax.sweep.statistics import Group
+from googlenet_jax.system.files import replace_file
+
+_MOST = 20  # groups, the best
+_ROW, _LEFT, _WIDTH, _TOP = 28, 330, 760, 34  # pixels
+
+
+def write_figure(path: Path, groups: Sequence[Group], rows: Sequence[Row], objective: Objective) -> None:
+    """Writes `results.svg` into the sweep's directory: mean and 95 % interval of each group, a dot a trial.
+
+    Args:
+      path: the sweep's directory.
+      groups: from `make_groups`; the best 20 are drawn.
+      rows: of the sweep.
+      objective: what they are compared by.
+    """
+    values = {row.id: row.objective for row in rows if row.objective is not None}
+    shown = groups[:_MOST]
+    ends = [
+        end for g in shown for end in (*(values[id] for id in g.ids), g.mean - (g.half or 0), g.mean + (g.half or 0))
+    ]
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    low, high = (low - 0.05 * (high - low), high + 0.05 * (high - low)) if high > low else (low - 0.5, high + 0.5)
+
+    def x(value: float) -> float:
+        return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - 20), 1)
+
+    height = _TOP + _ROW * max(len(shown), 1) + 34
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
+        f'<text x="{_LEFT}" y="20" font-weight="bold">{objective}: mean, 95 % interval, a dot a trial</text>',
+    ]
+    bottom = height - 28
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        at = low + share * (high - low)
+        parts.append(f'<path d="M{x(at)} {_TOP}V{bottom}" stroke="#ddd"/>')
+        parts.append(
+            f'<text x="{x(at)}" y="{bottom + 16}" text-anchor="middle" fill="#555">{objective.shown(at)}</text>'
+        )
+    for number, group in enumerate(shown):
+        y = _TOP + _ROW * (number + 0.5)
+        name = html.escape(group.name if len(group.name) < 52 else f"{group.name[:50]}...")
+        parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{name}</text>')
+        if group.half is not None:
+            parts.append(f'<path d="M{x(group.mean - group.half)} {y}H{x(group.mean + group.half)}" stroke="black"/>')
+        parts += [f'<circle cx="{x(values[id])}" cy="{y}" r="3" fill="#0072b2" opacity=".6"/>' for id in group.ids]
+        parts.append(f'<circle cx="{x(group.mean)}" cy="{y}" r="5"/>')
+    replace_file(path / "results.svg", "\n".join([*parts, "</svg>", ""]))
