@@ -22,7 +22,7 @@ from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.sweep.driver import Driver
 from googlenet_jax.sweep.executors import slurm
 from googlenet_jax.sweep.standing import Standing, estimate
-from googlenet_jax.sweep.trials import brief, describe
+from googlenet_jax.sweep.trials import brief, describe, short_names
 from googlenet_jax.system.console import console
 
 _MOST_ROWS = 40
@@ -152,7 +152,7 @@ def _trials(standing: Standing) -> Table:
     counts = ", ".join(f"{n} {state}" for state, n in Counter(row.state for row in standing.rows).most_common())
     table = Table(title=f"{len(standing.rows)} trials: {counts}", title_justify="left", box=box.SIMPLE_HEAD)
     fields, jobs = list(rows[0].fields) if rows else [], any(row.job for row in rows)
-    for name in ("trial", *(field.rpartition(".")[2] for field in fields), "state", "epoch"):
+    for name in ("trial", *short_names(fields).values(), "state", "epoch"):
         table.add_column(name, no_wrap=name in ("trial", "state", "seed"))
     for name in ("best", "last", "img/s", "time", "tries", *(["job"] if jobs else [])):
         table.add_column(name, justify="right", no_wrap=name == "job")

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -47,8 +49,16 @@ def identity(config: ml_collections.ConfigDict) -> str:
 
 
 def describe(overrides: Overrides) -> str:
-    """Overrides in one line, fields by their last names: `learning_rate=0.1 seed=2`."""
-    return " ".join(f"{name.rpartition('.')[2]}={brief(value)}" for name, value in overrides.items()) or "as it is"
+    """Overrides in one line, fields by their short names: `learning_rate=0.1 seed=2`."""
+    names = short_names(overrides)
+    return " ".join(f"{names[name]}={brief(value)}" for name, value in overrides.items()) or "the recipe as it is"
+
+
+def short_names(fields: Iterable[str]) -> dict[str, str]:
+    """Fields by what people call them: their last names, or all of it where two have the same."""
+    last = {name: name.rpartition(".")[2] for name in fields}
+    counts = Counter(last.values())
+    return {name: short if counts[short] == 1 else name for name, short in last.items()}
 
 
 def brief(value: Any) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.sweep.space import read_space
+from googlenet_jax.sweep.trials import describe
 
 
 def test_lists_are_crossed_in_order():
@@ -131,3 +132,13 @@ def test_a_file_that_makes_no_sense_is_named(tmp_path, text, said):
 def test_a_field_is_swept_once():
     with pytest.raises(UserError, match="seed is swept already"):
         read_space(["seed=0,1", "seed=2"])
+
+
+def test_fields_that_share_a_last_name_are_named_in_full():
+    assert describe({"optimizer.name": "sgd", "schedule.name": "cosine", "seed": 1}) == (
+        "optimizer.name=sgd schedule.name=cosine seed=1"
+    )
+    assert describe({"optimizer.learning_rate": 0.0123456, "schedule.boundaries": (1.0, 2.0)}) == (
+        "learning_rate=0.01235 boundaries=1,2"
+    )
+    assert describe({}) == "the recipe as it is"
