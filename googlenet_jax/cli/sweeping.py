@@ -101,7 +101,7 @@ def run_sweep(flags: argparse.Namespace, recipe: str, base: ml_collections.Confi
     definition = make_definition(
         recipe, base, flags.sweep, flags.trials, flags.search, flags.objective, flags.prune, flags.retries
     )
-    directory = SweepDirectory(_local_path(flags.workdir or f"runs/sweeps/{Path(recipe.partition('.py')[0]).name}"))
+    directory = SweepDirectory(_local_path(flags.workdir or f"runs/sweeps/{_name(flags.sweep, recipe)}"))
     if flags.dry_run:
         show_trials(definition, directory, flags.jobs or 1)
         return 0
@@ -161,6 +161,13 @@ def _executor(flags: argparse.Namespace, program: Path, directory: Path, retries
     )
     executor: Executor = EXECUTORS[flags.executor or "local"].load()(place)
     return executor
+
+
+def _name(sweep: list[str], recipe: str) -> str:
+    """A sweep's name: its file's, or the folder's of a sweep.py, or else the recipe's."""
+    files = [text.partition(".py")[0] for text in sweep if "=" not in text]
+    path = Path(files[0] if files else recipe.partition(".py")[0])
+    return path.absolute().parent.name if path.name == "sweep" else path.name
 
 
 def _local_path(workdir: str) -> Path:
