@@ -1,6 +1,7 @@
 """`results.svg` of a sweep: its groups as a figure that a text can take in."""
 
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from googlenet_jax.sweep.statistics import Group
 from googlenet_jax.system.files import replace_file
 
 _MOST = 20  # groups, the best
-_ROW, _LEFT, _WIDTH, _TOP = 28, 330, 760, 34  # pixels
+_ROW, _LEFT, _WIDTH, _TOP = 28, 370, 800, 34  # pixels
 
 
 def write_figure(path: Path, groups: Sequence[Group], rows: Sequence[Row], objective: Objective) -> None:
@@ -41,18 +42,24 @@ def write_figure(path: Path, groups: Sequence[Group], rows: Sequence[Row], objec
         f'<text x="{_LEFT}" y="20" font-weight="bold">{objective}: mean, 95 % interval, a dot a trial</text>',
     ]
     bottom = height - 28
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        at = low + share * (high - low)
+    for at in _ticks(low, high):
         parts.append(f'<path d="M{x(at)} {_TOP}V{bottom}" stroke="#ddd"/>')
         parts.append(
             f'<text x="{x(at)}" y="{bottom + 16}" text-anchor="middle" fill="#555">{objective.shown(at)}</text>'
         )
     for number, group in enumerate(shown):
         y = _TOP + _ROW * (number + 0.5)
-        name = html.escape(group.name if len(group.name) < 52 else f"{group.name[:50]}...")
+        name = html.escape(group.name if len(group.name) < 58 else f"{group.name[:55]}...")
         parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{name}</text>')
         if group.half is not None:
             parts.append(f'<path d="M{x(group.mean - group.half)} {y}H{x(group.mean + group.half)}" stroke="black"/>')
         parts += [f'<circle cx="{x(values[id])}" cy="{y}" r="3" fill="#0072b2" opacity=".6"/>' for id in group.ids]
         parts.append(f'<circle cx="{x(group.mean)}" cy="{y}" r="5"/>')
     replace_file(path / "results.svg", "\n".join([*parts, "</svg>", ""]))
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers within bounds, three to eight of them."""
+    unit = 10.0 ** math.floor(math.log10((high - low) / 3))
+    step = max(unit * factor for factor in (1, 2, 2.5) if (high - low) / (unit * factor) >= 3)
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
