@@ -84,6 +84,17 @@ class Attempts:
         at = self.log.stat().st_size if self.log.exists() else 0
         self._write(event="begin", until=until, host=socket.gethostname(), log=at, **about)
 
+    def began(self, process: int) -> None:
+        """The attempt is this process of this machine, and leads a session of its own."""
+        self._write(event="process", process=process)
+
+    def process(self) -> int:
+        """The process of the attempt that is under way; 0 where it is not known, or of another machine."""
+        lines = self.lines()
+        begun: dict[str, Any] = next((line for line in reversed(lines) if line.get("event") == "begin"), {})
+        number = lines[-1].get("process", 0) if lines and begun.get("host") == socket.gethostname() else 0
+        return number if isinstance(number, int) else 0
+
     def end(self, outcome: Outcome, **about: Any) -> None:
         """The attempt that began last has ended; `about` tells where."""
         self._write(event="end", outcome=outcome.kind, error=outcome.error, **about)

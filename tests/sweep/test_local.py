@@ -67,11 +67,23 @@ def test_a_training_that_an_earlier_driver_started_takes_its_place(tmp_path, mon
     second = local(tmp_path, 1)
     assert second.adopt([mine, job(tmp_path, "b")]) == [mine]
     assert second.free() == 0
-    first.stop()
     ((other, outcome),) = ended(second, 1)
     assert other is mine
     assert outcome.error == "config.x is no good"  # which nobody saw end, but its log tells
     assert second.free() == 1
+
+
+def test_a_training_that_an_earlier_driver_started_is_stopped_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLEEP", "60")
+    first, mine = local(tmp_path, 1), job(tmp_path, "a")
+    first.start([mine])
+    while not Path(f"{mine.workdir}.json").exists():
+        time.sleep(0.02)
+    second = local(tmp_path, 1)
+    second.adopt([mine])
+    second.stop()
+    first.wait()  # whose child it is
+    assert len(ended(second, 1)) == 1
 
 
 def test_a_second_stop_kills(tmp_path, monkeypatch):

@@ -86,6 +86,7 @@ class Local:
                     pass_fds=[file.fileno()],
                     start_new_session=True,
                 )
+                job.attempts.began(slot.process.pid)
 
     def wait(self) -> list[tuple[Job, Outcome]]:
         """As `Executor.wait`."""
@@ -115,9 +116,10 @@ class Local:
     def stop(self) -> None:
         """As `Executor.stop`; a second time kills."""
         for slot in self._slots:
-            if slot.process is not None:
+            process = slot.process.pid if slot.process else slot.job.attempts.process() if slot.job else 0
+            if process:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(slot.process.pid, signal.SIGKILL if self._stopping else signal.SIGTERM)
+                    os.killpg(process, signal.SIGKILL if self._stopping else signal.SIGTERM)
         self._stopping = True
 
 
