@@ -12,6 +12,7 @@ from typing import Any
 from rich import box
 from rich.console import Group as Lines
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -21,6 +22,7 @@ from googlenet_jax.sweep.definition import Definition
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.sweep.driver import Driver
 from googlenet_jax.sweep.executors import slurm
+from googlenet_jax.sweep.executors.local import stop_left_over
 from googlenet_jax.sweep.standing import Standing, estimate
 from googlenet_jax.sweep.trials import brief, describe, short_names
 from googlenet_jax.system.console import console
@@ -116,7 +118,7 @@ class SweepDisplay:
 
     def __init__(self, directory: SweepDirectory, driver: Driver):
         self._directory, self._driver = directory, driver
-        note = TextColumn("{task.fields[note]}")
+        note = TextColumn("{task.fields[note]}", markup=False)
         columns = (TextColumn("sweep"), BarColumn(), MofNCompleteColumn(), note, TimeElapsedColumn())
         self._progress = Progress(*columns, console=console)
         self._task = self._progress.add_task("sweep", total=None, note="")
@@ -160,7 +162,8 @@ def _trials(standing: Standing) -> Table:
         speed = "" if row.images_per_second is None else f"{row.images_per_second:.0f}"
         top1 = ["" if value is None else f"{value:.2%}" for value in (row.best_top1, row.last_top1)]
         about = (f"{row.epochs:.3g}", *top1, speed, _duration(row.seconds), str(row.attempts))
-        table.add_row(row.id, *map(brief, row.fields.values()), row.state, *about, *([row.job] if jobs else []))
+        cells = (row.id, *map(brief, row.fields.values()), row.state, *about, *([row.job] if jobs else []))
+        table.add_row(*map(escape, cells))
     if len(standing.rows) > len(rows):
         table.caption = f"the best of them; {len(standing.rows) - len(rows)} more are in results.csv"
     return table
@@ -180,7 +183,7 @@ def _groups(standing: Standing) -> Table:
     shown_as = standing.objective.shown
     for group in standing.groups[:_MOST_ROWS]:
         sd, half = ("" if value is None else shown_as(value) for value in (group.sd, group.half))
-        table.add_row(group.name, shown_as(group.mean), sd, half and f"± {half}", str(group.n))
+        table.add_row(escape(group.name), shown_as(group.mean), sd, half and f"± {half}", str(group.n))
     return table
 
 
@@ -192,7 +195,7 @@ def _errors(standing: Standing) -> list[str]:
 def _watch(directory: SweepDirectory) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not (standing := Standing(directory)).over:
-            live.update(Lines(_trials(standing), *_errors(standing)), refresh=True)
+            live.update(Lines(_trials(standing), *map(escape, _errors(standing))), refresh=True)
             time.sleep(_REFRESH)
 
 
@@ -207,7 +210,10 @@ def _cancel(directory: SweepDirectory) -> None:
             raise UserError(f"{driver} drives this sweep: cancel it there")
         os.kill(int(number), signal.SIGTERM)
         _say(f"{driver} is told to save and stop; the sweep's command goes on from there")
-    if not jobs and not driver:
+    left = 0 if driver else stop_left_over([directory.job(id, 1.0) for id in directory.asked()])
+    if left:
+        _say(f"{left} trainings that an earlier driver left are told to save and stop")
+    if not jobs and not driver and not left:
         _say("nothing of this sweep runs")
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import ml_collections
 from googlenet_jax.cli import arguments
 from googlenet_jax.config.checks import validate
 from googlenet_jax.config.choices import EXECUTORS, SEARCHES, chosen
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, shown
 
 if TYPE_CHECKING:
     from googlenet_jax.sweep.executors.base import Executor
@@ -148,6 +149,9 @@ def _executor(flags: argparse.Namespace, program: Path, directory: Path, retries
     from googlenet_jax.sweep.executors.base import Placement
 
     options = {key: value for key, _, value in (text.lstrip("-").partition("=") for text in flags.slurm or [])}
+    for key, value in options.items():
+        if not re.fullmatch(r"[\w-]+", key) or not value.isprintable():
+            raise UserError(f"--slurm {shown(key)}={shown(value)}: KEY=VALUE is meant, such as time=4:00:00")
     place = Placement(
         program=program,
         directory=directory,

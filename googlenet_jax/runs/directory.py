@@ -49,6 +49,8 @@ class RunDirectory:
         self._seconds_before, self._started = 0.0, time.monotonic()
         self._handler: logging.Handler = logging.NullHandler()
         self._log: TextIO | None = None
+        if (path / "sweep.json").exists():
+            raise UserError(f"{path} is a sweep's directory: take another --workdir, or one of its trials'")
         if writes:
             path.mkdir(parents=True, exist_ok=True)
             self.changes = self._compare()

@@ -1,5 +1,6 @@
 """What was measured, read back from `metrics.jsonl`."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,5 +15,9 @@ def read_lines(run: Path) -> list[Line]:
 
 
 def _makes_sense(line: Line) -> bool:
-    known = line.get("split") in ("train", "val") and type(line.get("step")) is int
-    return known and all(isinstance(line.get(name), int | float) for name in ("epoch", "seconds"))
+    known = (
+        line.get("split") in ("train", "val") and type(line.get("step")) is int and {"epoch", "seconds"} <= line.keys()
+    )
+    return known and all(
+        type(value) in (int, float) and math.isfinite(value) for name, value in line.items() if name != "split"
+    )

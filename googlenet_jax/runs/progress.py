@@ -1,6 +1,7 @@
 """How far a training is, read from its run directory without JAX."""
 
 import json
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,12 @@ class Progress(NamedTuple):
         found = (line for line in self.lines if line["split"] == split and name in line and line["step"] <= last)
         return [(line["epoch"], line[name]) for line in found]
 
+    def last(self, split: str, name: str, until: float = float("inf")) -> float:
+        """The newest measured value up to the step that ends an epoch; NaN if there is none, or it was not finite."""
+        last = self.step if until == float("inf") else self._step_at(until)
+        found = [line for line in self.lines if line["split"] == split and line["step"] <= last]
+        return found[-1].get(name, math.nan) if found else math.nan
+
     def _step_at(self, epoch: float) -> int:
         """The step that ends an epoch, which may end within a batch."""
         return round(epoch * self.step / self.epoch) if self.step else 0
@@ -47,8 +54,9 @@ def read_progress(run: Path) -> Progress:
     steps = [int(path.name) for path in (run / "checkpoints").glob("*") if path.name.isdecimal()]
     for step in sorted(steps, reverse=True):
         try:
-            epoch = json.loads((run / "checkpoints" / str(step) / "meta" / "metadata").read_text())["epoch"]
-        except (OSError, ValueError, KeyError):  # it is being removed, or damaged
+            epoch = float(json.loads((run / "checkpoints" / str(step) / "meta" / "metadata").read_text())["epoch"])
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # it is being removed, or damaged
             continue
-        return Progress(step, float(epoch), [line for line in read_lines(run) if line["step"] <= step])
+        if 0 < epoch < math.inf:
+            return Progress(step, epoch, [line for line in read_lines(run) if line["step"] <= step])
     return Progress(0, 0.0, [])

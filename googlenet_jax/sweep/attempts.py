@@ -1,15 +1,17 @@
 """Attempts at a training: when each began and what became of it, whoever made it."""
 
 import os
+import re
 import signal
 import socket
 import time
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from googlenet_jax.config.fields import FIELDS
 from googlenet_jax.errors import shown
 from googlenet_jax.runs.progress import Progress
-from googlenet_jax.system.files import append_line, json_lines, lock
+from googlenet_jax.system.files import append_line, json_lines, lock, locked
 
 # What becomes of an attempt. Only a crash or a failure is worth another one by itself.
 DONE = "done"  # the epoch that was asked for is reached
@@ -19,8 +21,9 @@ FAILED = "failed"  # an error
 REFUSED = "refused"  # an error in the configuration, which will be there again
 DIVERGED = "diverged"
 WORTH_A_RETRY = (CRASHED, FAILED)
-FINAL = (REFUSED, DIVERGED)  # not tried again by the same command either
+FINAL = (DIVERGED,)  # not tried again by the same command either
 
+_NAMED = re.compile(r"\bconfig\.([a-z_0-9.]*[a-z_0-9])")
 _ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)  # a training to save and stop
 _PROBE = 1.0  # seconds for others to look at the lock, which they hold for a moment
 _TAIL = 1 << 16  # bytes of a log's end in which its last error is looked for
@@ -51,7 +54,7 @@ class Attempts:
 
     def lines(self) -> list[dict[str, Any]]:
         """What is known of them, in order; a line that a crash cut off is left out."""
-        return json_lines(self.path)
+        return [line for line in json_lines(self.path) if _makes_sense(line)]
 
     def last(self) -> Outcome | None:
         """What became of the last one that ended."""
@@ -74,19 +77,21 @@ class Attempts:
 
     def under_way(self) -> bool:
         """Whether an attempt is being made on this machine, or on another that shares the file."""
-        if not self.path.exists():
-            return False
-        with self.path.open("a") as file:
-            return not lock(file)
+        return locked(self.path)
 
     def begin(self, until: float, **about: Any) -> None:
         """An attempt begins: to train up to an epoch; `about` tells where."""
         at = self.log.stat().st_size if self.log.exists() else 0
         self._write(event="begin", until=until, host=socket.gethostname(), log=at, **about)
 
-    def began(self, process: int) -> None:
-        """The attempt is this process of this machine, and leads a session of its own."""
-        self._write(event="process", process=process)
+    def began(self, process: int, place: list[Any]) -> None:
+        """The attempt is this process of this machine, which leads a session of its own, with this share of it."""
+        self._write(event="process", process=process, place=place)
+
+    def place(self) -> Any:
+        """The share of the machine that the attempt that is under way has; None where it is not known."""
+        lines = self.lines()
+        return lines[-1].get("place") if lines else None
 
     def process(self) -> int:
         """The process of the attempt that is under way; 0 where it is not known, or of another machine."""
@@ -129,7 +134,9 @@ class Attempts:
             return Outcome(CRASHED, "it ended without a word" if status is None else f"it ended with status {status}")
         if "training diverged" in error:
             return Outcome(DIVERGED, error)
-        return Outcome(REFUSED if "config." in error else FAILED, error)
+        fields = {name for name in _NAMED.findall(error) if name in FIELDS}
+        mendable = "out of device memory" in error or "there is no such" in error
+        return Outcome(REFUSED if fields and not mendable else FAILED, error)
 
     def _error(self, begin: int) -> str:
         """The last error in the log from a place on: our own line, or the last of a traceback."""
@@ -145,3 +152,9 @@ class Attempts:
         if any(line.startswith("Traceback") for line in lines):
             return shown(next((line for line in reversed(lines) if line), ""), 400)
         return ""
+
+
+def _makes_sense(line: dict[str, Any]) -> bool:
+    return line.get("event") in ("end", "process") or (
+        line.get("event") == "begin" and isinstance(line.get("until"), int | float)
+    )

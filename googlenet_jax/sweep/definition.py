@@ -146,7 +146,13 @@ class Definition:
 
     def point(self, number: int, overrides: Overrides) -> list[Trial]:
         """The trials of a point of the search: one a combination of the lists."""
-        return [make_trial(self.base, rest | overrides, number) for rest in self.space.combinations]
+        trials = (make_trial(self.base, rest | overrides, number) for rest in self.space.combinations)
+        return list({trial.id: trial for trial in trials}.values())
+
+    @functools.cached_property
+    def combinations(self) -> int:
+        """Trials of a point of the search: combinations of the lists that differ."""
+        return len(self.point(0, self._middle()))
 
     def draw(self, number: int, known: Sequence[Known], taken: set[str]) -> list[Trial]:
         """The trials of the next point; [] if the ranges are exhausted.
@@ -156,12 +162,19 @@ class Definition:
           known: of earlier points.
           taken: ids of trials that there are.
         """
+        refused: UserError | None = None
         search, objective = SEARCHES[self.search].load(), self.objective
         for again in itertools.islice(itertools.count(), _TRIES):
             overrides = search(self.space.ranges, number + again * 1_000_003, known, objective.larger_is_better)
-            trials = self.point(number, overrides)
+            try:
+                trials = self.point(number, overrides)
+            except UserError as error:  # fields that do not go together there
+                refused = error
+                continue
             if not any(trial.id in taken for trial in trials):
                 return trials
+        if refused is not None:
+            raise refused
         return []
 
     def to_json(self) -> str:

@@ -10,12 +10,14 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from googlenet_jax.config.fields import FIELDS
 from googlenet_jax.config.from_json import to_json
 from googlenet_jax.config.overrides import override
 from googlenet_jax.errors import UserError
@@ -23,9 +25,10 @@ from googlenet_jax.sweep.attempts import Attempts
 from googlenet_jax.sweep.definition import Definition
 from googlenet_jax.sweep.executors.base import Job
 from googlenet_jax.sweep.trials import Trial
-from googlenet_jax.system.files import append_line, json_lines, lock, replace_file
+from googlenet_jax.system.files import append_line, json_lines, lock, locked, replace_file
 
 _LOCK = "sweep.lock"
+_DEFINITION = {"recipe": str, "key": str, "fields": list, "ranges": dict, "trials": int, "objective": str}
 
 
 class SweepDirectory:
@@ -65,11 +68,7 @@ class SweepDirectory:
     def driver(self) -> str:
         """Who drives it at the moment, as "process 12 on host"; "" for nobody."""
         path = self.path / _LOCK
-        if not path.exists():
-            return ""
-        with path.open("a+") as file:
-            file.seek(0)
-            return "" if lock(file) else file.read().strip()
+        return path.read_text().strip() if locked(path) else ""
 
     def _define(self, definition: Definition) -> None:
         if stored := self.definition():
@@ -79,31 +78,44 @@ class SweepDirectory:
         replace_file(self.path / "sweep.json", definition.to_json())
 
     def definition(self) -> dict[str, Any]:
-        """What was asked last, as `Definition.to_json` wrote it; {} if nothing was."""
+        """What was asked last, as `Definition.to_json` wrote it; {} if nothing was; raises `UserError` if damaged."""
         path = self.path / "sweep.json"
+        if not path.exists():
+            return {}
         try:
-            stored = json.loads(path.read_text()) if path.exists() else {}
-        except ValueError:
-            raise UserError(f"{path} is damaged; remove it, and start the sweep's command again") from None
-        return stored if isinstance(stored, dict) and "recipe" in stored else {}
+            stored = dict(json.loads(path.read_text()))
+        except (ValueError, TypeError, RecursionError):
+            stored = {}
+        known = all(isinstance(stored.get(name), kind) for name, kind in _DEFINITION.items())
+        if not known or not set(stored["fields"]) <= FIELDS.keys():
+            raise UserError(f"{path} is damaged; remove it, and start the sweep's command again")
+        return stored
 
     def trials(self) -> list[dict[str, Any]]:
         """Every trial there ever was, once a definition that asked: {"id", "overrides", "point", "key", "time"}."""
-        return [line for line in json_lines(self.path / "trials.jsonl") if {"id", "overrides"} <= line.keys()]
+        return [line for line in json_lines(self.path / "trials.jsonl") if _makes_sense(line)]
 
     def asked(self) -> list[str]:
         """Ids of the trials that the definition asks for, as far as they are known."""
-        key = self.definition().get("key")
-        return list(dict.fromkeys(line["id"] for line in self.trials() if line.get("key") == key))
+        about = self.definition()
+        lines = [line for line in self.trials() if line.get("key") == about.get("key")]
+        if about.get("trials"):
+            lines = [line for line in lines if line["point"] is not None and line["point"] < about["trials"]]
+        return list(dict.fromkeys(line["id"] for line in lines))
 
     def add(self, trials: list[Trial], definition: Definition) -> None:
-        """Takes note of new trials, and writes their configurations."""
+        """Takes note of new trials."""
         for trial in trials:
-            config = self.path / "configs" / f"{trial.id}.json"
-            if not config.exists():
-                replace_file(config, to_json(override(definition.base, trial.overrides)) + "\n")
             about = {"id": trial.id, "overrides": trial.overrides, "point": trial.point, "key": definition.key}
             append_line(self.path / "trials.jsonl", about | {"time": round(time.time(), 3)})
+
+    def write_config(self, trial: Trial, definition: Definition) -> None:
+        """Writes a trial's configuration, unless it is there, where its processes read it."""
+        path = self.path / "configs" / f"{trial.id}.json"
+        try:
+            json.loads(path.read_text())
+        except (OSError, ValueError, RecursionError):
+            replace_file(path, to_json(override(definition.base, trial.overrides)) + "\n")
 
     def job(self, id: str, until: float) -> Job:
         """A trial as an executor takes it."""
@@ -115,3 +127,8 @@ def _recipe_name(recipe: str) -> str:
     """A recipe's file without the folder and the argument: either may move."""
     head, dot, _ = recipe.partition(".py")
     return Path(head + dot).name
+
+
+def _makes_sense(line: dict[str, Any]) -> bool:
+    known = re.fullmatch("[0-9a-f]{10}", str(line.get("id"))) and isinstance(line.get("overrides"), dict)
+    return bool(known) and (line.get("point") is None or isinstance(line.get("point"), int))

@@ -62,9 +62,8 @@ class Driver:
         definition, stored = self._definition, self._directory.trials()
         self._stored = {line["id"] for line in stored if line.get("key") == definition.key}
         if definition.trials:
-            combinations = len(definition.space.combinations)
             trials = definition.drawn(stored)
-            expected = combinations * definition.trials
+            expected = definition.combinations * definition.trials
         else:
             trials = definition.listed
             expected = len(trials)
@@ -77,6 +76,8 @@ class Driver:
     def _add(self, trials: list[Trial]) -> None:
         new = [trial for trial in trials if trial.id not in self._stored]
         self._directory.add(new, self._definition)
+        for trial in trials:
+            self._directory.write_config(trial, self._definition)
         for trial in trials:
             number = len(self.trials)
             self.trials.append(trial)
@@ -106,8 +107,7 @@ class Driver:
     def _value(self, number: int, until: float, progress: Progress) -> float:
         """The objective at an epoch; NaN if there is none."""
         objective = self._definition.objective
-        measured = progress.measured(*objective, until)
-        value = measured[-1][1] if measured else math.nan
+        value = progress.last(*objective, until)
         if self.trials[number].point is not None and not math.isnan(value):
             self._values.setdefault(number, {})[until] = value
         return value
@@ -183,8 +183,11 @@ class Driver:
             self._scheduler.arrived(task.trial, value)  # another sweep of this directory trained it that far
 
     def _draw(self) -> None:
-        definition, number = self._definition, len(self._points)
-        trials = []
+        definition = self._definition
+        missing = (
+            number for number in range(definition.trials) if number >= len(self._points) or not self._points[number]
+        )
+        number, trials = next(missing, definition.trials), []
         if number < definition.trials:
             known = [self._known(point) for point in self._points if point]
             trials = definition.draw(number, known, set(self._numbers))
@@ -194,7 +197,8 @@ class Driver:
             self._add(trials)
             return
         self._exhausted = True
-        for _ in range((definition.trials - number) * len(definition.space.combinations)):
+        there = sum(bool(point) for point in self._points)
+        for _ in range((definition.trials - there) * definition.combinations):
             self._scheduler.fewer()
 
     def _known(self, point: list[int]) -> Known:
@@ -208,8 +212,11 @@ class Driver:
     def _ended(self, job: Job, outcome: Outcome, stopping: bool) -> None:
         number = self._numbers[job.id]
         what = f"{job.id} ({describe(self.trials[number].overrides)})"
-        if outcome.kind == DONE:
-            value = self._value(number, job.until, read_progress(job.workdir))
+        progress = read_progress(job.workdir)
+        if outcome.kind == DONE and not progress.reached(job.until):  # an earlier driver asked it for less
+            self._scheduler.again(number)
+        elif outcome.kind == DONE:
+            value = self._value(number, job.until, progress)
             objective = self._definition.objective
             log.info("%s: %s %s at epoch %g", what, objective, objective.shown(value), job.until)
             self._scheduler.arrived(number, value)

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from googlenet_jax.config.fields import FIELDS
+from googlenet_jax.errors import UserError
 from googlenet_jax.runs.progress import Progress, read_progress
 from googlenet_jax.sweep.attempts import DIVERGED, FAILED, REFUSED, Attempts
 from googlenet_jax.sweep.definition import Objective
@@ -79,18 +82,19 @@ def _row(directory: SweepDirectory, id: str, fields: Sequence[str], objective: O
     progress = read_progress(job.workdir)
     top1 = [value for _, value in progress.measured("val", "top1")]
     curve = progress.measured(*objective)
+    last = progress.last(*objective)
     speeds = [value for _, value in progress.measured("train", "images_per_second")]
     lines = job.attempts.lines()
     begun = [line for line in lines if line.get("event") == "begin"]
-    state, error = _state(progress, config["num_epochs"], job.attempts)
+    state, error = _state(progress, config.get("num_epochs", FIELDS["num_epochs"].default), job.attempts)
     return Row(
         id=id,
-        fields={name: config[name] for name in fields},
+        fields={name: config.get(name, FIELDS[name].default) for name in fields},
         state=state,
         epochs=round(progress.epoch, 4),
         best_top1=max(top1, default=None),
         last_top1=top1[-1] if top1 else None,
-        objective=curve[-1][1] if curve else None,
+        objective=None if math.isnan(last) else last,
         images_per_second=round(statistics.median(speeds), 1) if speeds else None,
         seconds=max((line["seconds"] for line in progress.lines), default=0.0),
         attempts=len(begun),
@@ -103,7 +107,11 @@ def _row(directory: SweepDirectory, id: str, fields: Sequence[str], objective: O
 def _stored(path: Path) -> dict[str, Any]:
     """The fields of a trial's configuration, which was checked when it was written."""
     found: dict[str, Any] = {}
-    for name, value in json.loads(path.read_text()).items():
+    try:
+        stored = dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        raise UserError(f"{path} is damaged or gone; start the sweep's command again, which writes it") from None
+    for name, value in stored.items():
         found |= {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
@@ -117,7 +125,7 @@ def _state(progress: Progress, num_epochs: float, attempts: Attempts) -> tuple[s
         return RUNNING, ""
     if not lines:
         return WAITING, ""
-    if progress.reached(max(line["until"] for line in lines if line.get("event") == "begin")):
+    if progress.reached(max((line["until"] for line in lines if "until" in line), default=math.inf)):
         return PAUSED, ""
     last = attempts.last()
     if lines[-1].get("event") != "end" or last is None:

@@ -87,4 +87,6 @@ def _encoded(span: Range, value: Any) -> Any:
 
 
 def _rounded(span: Range, value: Any) -> Any:
-    return min(max(float(f"{value:.{_DIGITS}g}"), span.low), span.high) if isinstance(value, float) else value
+    if span.kind not in ("log", "uniform"):
+        return value
+    return min(max(float(f"{value:.{_DIGITS}g}"), span.low), span.high)

@@ -16,8 +16,8 @@ from googlenet_jax.errors import UserError, reason, where
 Overrides = dict[str, Any]
 _FIELD = re.compile(r"([\w.]+)=(.*)", re.DOTALL)
 _RANGE = re.compile(r"(log|uniform|int|choice)\((.*)\)", re.DOTALL)
-_COUNT = re.compile(r"(-?\d+)\.\.(-?\d+)")
-_MOST = 100_000  # values of one list, which a slip of the finger should not exceed
+_COUNT = re.compile(r"(-?\d{1,15})\.\.(-?\d{1,15})")
+_MOST = 100_000  # combinations, which a slip of the finger should not exceed
 
 
 class Range(NamedTuple):
@@ -84,6 +84,8 @@ def read_space(given: Sequence[str]) -> Space:
             fields += names
             ranges |= found
             axes += [axis] if axis else []
+    if (count := math.prod(map(len, axes))) > _MOST:
+        raise UserError(f"--sweep: that makes {count} combinations; a sweep has at most {_MOST}")
     combinations = [_merged(choice) for choice in itertools.product(*axes)]
     return Space(combinations, ranges, fields)
 
@@ -102,7 +104,8 @@ def _read_field(name: str, text: str) -> tuple[list[Overrides], dict[str, Range]
         if count := _COUNT.fullmatch(part):
             first, last = int(count[1]), int(count[2])
             if not 0 <= last - first < _MOST:
-                raise UserError(f"--sweep {name}={text}: {part} counts no values; first..last is meant")
+                why = "counts no values; first..last is meant" if last < first else f"is more than {_MOST} values"
+                raise UserError(f"--sweep {name}={text}: {part} {why}")
             parts = [str(number) for number in range(first, last + 1)]
         else:
             parts = [part]
@@ -154,26 +157,32 @@ def _split(text: str) -> list[str]:
     for character in text:
         if quote:
             quote = "" if character == quote else quote
-        elif character in "'\"":
+        elif character in "'\"" and (not parts[-1].strip() or depth):  # within a word it is an apostrophe
             quote = character
         depth += (character in "([{") - (character in ")]}") if not quote else 0
         if character == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
+    if depth > 0 or quote:
+        raise UserError(f"--sweep: {text!r} has a bracket or a quote that is not closed")
+    stripped = [part.strip() for part in parts if part.strip()]
+    return [part[1:-1] if len(part) > 1 and part[0] == part[-1] and part[0] in "'\"" else part for part in stripped]
 
 
 def _read_file(given: str) -> Iterator[tuple[list[Overrides], dict[str, Range]]]:
     """The sweeps of a file, one a function: (overrides, ranges), either of which is empty."""
     path_text, _, names = given.partition(".py:") if ".py:" in given else (given, "", "")
-    path = Path(f"{path_text}.py" if names else path_text).expanduser()
+    path = Path(f"{path_text}.py" if ".py:" in given else path_text).expanduser()
     if not path.is_file():
         raise UserError(f"--sweep {where(path)}: there is no such file; give FIELD=V1,V2,... or a Python file")
     try:
         functions = {k: v for k, v in runpy.run_path(str(path)).items() if callable(v)}
         for name, function in _asked_for(functions, names, path).items():
-            yield _read_yielded(list(function()), f"--sweep {path}: {name}()")
+            yielded = list(itertools.islice(function(), _MOST + 1))
+            if len(yielded) > _MOST:
+                raise UserError(f"--sweep {path}: {name}() yields more than {_MOST} overrides")
+            yield _read_yielded(yielded, f"--sweep {path}: {name}()")
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # it is a program, and may fail in any way

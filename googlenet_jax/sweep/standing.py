@@ -110,11 +110,13 @@ def estimate(directory: SweepDirectory, definition: Definition, known: Sequence[
         directory, [t.id for t in known if directory.job(t.id, 1).config.exists()], [], definition.objective
     )
     measured = [row.seconds / row.epochs for row in rows if row.epochs and row.seconds]
-    whole = known[0].num_epochs if known else definition.base.num_epochs
-    epochs = 0.0
-    for at, before in zip(definition.rungs, (0.0, *definition.rungs), strict=False):
-        epochs += count * (min(at, whole) - before)
-        count = max(int(count / (definition.eta or 1)), 1)
+    whole, epochs = definition.base.num_epochs, 0.0
+    if not definition.eta:
+        epochs = sum(trial.num_epochs for trial in known) + (count - len(known)) * whole
+    else:
+        for at, before in zip(definition.rungs, (0.0, *definition.rungs), strict=False):
+            epochs += count * (at - before)
+            count = max(int(count / definition.eta), 1)
     epochs = max(epochs - sum(row.epochs for row in rows), 0.0)
     if not measured:
         return f"{epochs:g} epochs to train; how long one takes is known after the first trial"

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -90,7 +91,8 @@ def judge(groups: Sequence[Group], rows: Sequence[Row], objective: Objective) ->
       The verdict. A group wins if it separates from each of the others at 5 %, all comparisons taken together.
     """
     if not groups:
-        return Verdict("no trial has finished yet", None, [])
+        finished = any(row.state == FINISHED for row in rows)
+        return Verdict(f"no finished trial has a {objective}" if finished else "no trial has finished yet", None, [])
 
     def said(group: Group) -> str:
         half = "" if group.half is None else f" ± {objective.shown(group.half)}"
@@ -116,14 +118,16 @@ def judge(groups: Sequence[Group], rows: Sequence[Row], objective: Objective) ->
 def _welch(one: Sequence[Any], other: Sequence[Any]) -> float:
     if len(set(one)) == len(set(other)) == 1:  # no spread, of which the test would make 0 / 0
         return 1.0 if one[0] == other[0] else 0.0
-    return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
+    with warnings.catch_warnings():  # of a group without spread, which the test can do
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
 
 
 def _not_separated(p_values: list[float]) -> list[int]:
     """Those comparisons that Holm's procedure does not reject."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     for rank, i in enumerate(order):
-        if p_values[i] >= SIGNIFICANT / (len(p_values) - rank):
+        if not p_values[i] < SIGNIFICANT / (len(p_values) - rank):
             return sorted(order[rank:])
     return []
 

@@ -72,7 +72,7 @@ def replace_file(path: Path, content: bytes | str, durable: bool = False) -> Non
       durable: wait until the disk has it, so that a power failure is survived too.
     """
     with written_beside(path) as partial, partial.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
         if durable:
             file.flush()
             os.fsync(file.fileno())
@@ -106,6 +106,19 @@ def lock(file: IO[Any], wait: float = 0.0) -> bool:
         return True
 
 
+def locked(path: Path) -> bool:
+    """Whether a process has taken a file by `lock`; looking disturbs nobody who looks too."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+    return False
+
+
 def append_line(path: Path, line: dict[str, Any]) -> None:
     """Adds a line of JSON to a file, after the end of one that a crash cut off."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +133,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file that are JSON objects: one that a crash cut off is left out. [] if there is no file."""
     found = []
     for text in path.read_text(errors="replace").splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             line = json.loads(text)
             found += [line] if isinstance(line, dict) else []
     return found

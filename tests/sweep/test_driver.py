@@ -9,11 +9,11 @@ from unittest import mock
 
 import pytest
 from conftest import small_config
-from sweep.fake_executor import LOST, FakeExecutor
+from sweep.fake_executor import LOST, FakeExecutor, leave
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.progress import Progress
-from googlenet_jax.sweep.attempts import DIVERGED, REFUSED, Outcome
+from googlenet_jax.sweep.attempts import DIVERGED, DONE, REFUSED, Outcome
 from googlenet_jax.sweep.definition import make_definition
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.sweep.driver import FINISHED, Driver
@@ -91,8 +91,8 @@ def test_pruning_gives_the_same_table_however_it_was_interrupted(tmp_path):
     definition = define("optimizer.learning_rate=0.1,0.2,0.3", "seed=0..8", prune="asha")
     drive(tmp_path / "whole", definition, FakeExecutor(4, quality))
     whole = table(tmp_path / "whole")
-    assert sorted({row[2] for row in whole}) == [1, 3, 9]
-    assert [sum(row[2] >= epoch for row in whole) for epoch in (1, 3, 9)] == [27, 9, 3]
+    assert sorted({round(row[2]) for row in whole}) == [1, 3, 9]
+    assert [sum(round(row[2]) >= epoch for row in whole) for epoch in (1, 3, 9)] == [27, 9, 3]
     rng, runs = random.Random(0), 0
     while True:
         executor = FakeExecutor(rng.randint(1, 6), quality, seed=rng.random())
@@ -148,6 +148,82 @@ def test_exhausted_ranges_end_the_sweep(tmp_path):
     executor = FakeExecutor(2, quality)
     drive(tmp_path, define("model.variant=choice(paper,batchnorm)", trials=5, prune="asha"), executor)
     assert len(table(tmp_path)) == 2
+
+
+def test_fewer_points_are_fewer_rows_and_a_lost_one_is_drawn_again(tmp_path):
+    ranges = ("model.dropout=uniform(0,0.9)",)
+    drive(tmp_path, define(*ranges, trials=6, prune="asha"), FakeExecutor(2, quality))
+    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+    (tmp_path / "trials.jsonl").write_text("\n".join([*lines[:2], lines[2][:-9], *lines[3:]]) + "\n")
+    drive(tmp_path, define(*ranges, trials=6, prune="asha"), FakeExecutor(2, quality))
+    assert len(table(tmp_path)) == 6
+    drive(tmp_path, define(*ranges, trials=3), FakeExecutor(2, quality))
+    assert len(table(tmp_path)) == 3
+
+
+def test_points_where_fields_do_not_go_together_are_drawn_elsewhere(tmp_path):
+    drive(tmp_path, define("schedule.warmup_epochs=uniform(0,16)", trials=8), FakeExecutor(2, quality))
+    warmups = [t["overrides"]["schedule.warmup_epochs"] for t in SweepDirectory(tmp_path).trials()]
+    assert len(warmups) == 8
+    assert max(warmups) < 9
+
+
+def test_combinations_that_are_equal_are_one_trial_of_a_point(tmp_path):
+    sweep = tmp_path / "sweep.py"
+    sweep.write_text("def sweep():\n    yield {'seed': 0}\n    yield {'seed': 0, 'batch_size': 16}\n")
+    definition = define(str(sweep), "model.dropout=uniform(0,0.9)", trials=3, prune="asha")
+    drive(tmp_path / "d", definition, FakeExecutor(4, quality))
+    assert len(table(tmp_path / "d")) == 3
+
+
+def test_what_an_earlier_driver_asked_for_may_be_less(tmp_path):
+    """A training adopted from a sweep with pruning stops at its rung; without pruning it goes on."""
+    definition = define("seed=0")
+    executor = FakeExecutor(1, quality)
+
+    def early(jobs):
+        for job in jobs:
+            leave(job.workdir, 1.0, 0.5)
+            executor.heap.append((0.0, 0, job))
+        executor.fails = lambda id, attempt, until: Outcome(DONE) if attempt == 1 else None
+        return list(jobs)
+
+    executor.adopt = early
+    drive(tmp_path, definition, executor)
+    assert [(row[1], round(row[2])) for row in table(tmp_path)] == [("finished", 9)]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("checkpoints/93/meta/metadata", "[]"),
+        ("checkpoints/93/meta/metadata", '{"epoch": null}'),
+        ("checkpoints/93/meta/metadata", '{"epoch": 0}'),
+        ("metrics.jsonl", '{"step": 90, "epoch": 9, "split": "val", "seconds": 1, "top1": "abc"}\n'),
+        ("metrics.jsonl", '{"step": 90, "epoch": 9, "split": "val", "seconds": 1, "top1": NaN}\n'),
+        ("metrics.jsonl", "[" * 100_000 + "\n"),
+        ("../attempts/ID.jsonl", '{"event": "end"}\n{"foo": 1}\n{"event": "begin"}\n\x00'),
+        ("../configs/ID.json", '{"seed": '),
+        ("../trials.jsonl", '{"id": [1], "overrides": {}}\n{"id": "../../x", "overrides": {}}\n'),
+    ],
+)
+def test_damaged_files_end_nothing(tmp_path, file, text):
+    definition = define("seed=0,1")
+    drive(tmp_path, definition, FakeExecutor(1, quality))
+    id = definition.listed[0].id
+    path = tmp_path / id / file.replace("ID", id)
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(text)
+    drive(tmp_path, definition, FakeExecutor(1, quality, lambda *about: Outcome(REFUSED, "enough")))
+    assert len(table(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"recipe": "small.py"}', "[" * 100_000])
+def test_a_damaged_definition_is_one_line(tmp_path, text):
+    drive(tmp_path, define("seed=0"), FakeExecutor(1, quality))
+    (tmp_path / "sweep.json").write_text(text)
+    with pytest.raises(UserError, match=r"sweep\.json is damaged; remove it"):
+        SweepDirectory(tmp_path).definition()
 
 
 def test_learning_beats_chance(tmp_path):
@@ -222,6 +298,9 @@ class _NoDirectory:
         return []
 
     def add(self, trials, definition):
+        pass
+
+    def write_config(self, trial, definition):
         pass
 
     def job(self, id, until):

@@ -17,7 +17,7 @@ import json, os, sys, time
 at = sys.argv.index("--workdir")
 given = {"cores": sorted(os.sched_getaffinity(0)), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"), "argv": sys.argv[1:]}
 open(sys.argv[at + 1] + ".json", "w").write(json.dumps(given))
-print("error: config.x is no good", file=sys.stderr)
+print("error: config.seed is no good", file=sys.stderr)
 time.sleep(float(os.environ.get("SLEEP", "0")))
 sys.exit(2)
 """
@@ -50,7 +50,7 @@ def test_gpus_and_cores_are_shared_out(tmp_path, monkeypatch):
     assert executor.free() == 0
     assert os.sched_getaffinity(0) == before
     outcomes = ended(executor, jobs)
-    assert {outcome for _, outcome in outcomes} == {("refused", "config.x is no good")}
+    assert {outcome for _, outcome in outcomes} == {("refused", "config.seed is no good")}
     given = [json.loads((tmp_path / f"{number}.json").read_text()) for number in range(jobs)]
     assert [g["gpus"] for g in given] == (["3,5", "6,7"] if jobs == 2 else ["3,5,6,7"])
     assert sorted(core for g in given for core in g["cores"]) == sorted(before)
@@ -69,7 +69,7 @@ def test_a_training_that_an_earlier_driver_started_takes_its_place(tmp_path, mon
     assert second.free() == 0
     ((other, outcome),) = ended(second, 1)
     assert other is mine
-    assert outcome.error == "config.x is no good"  # which nobody saw end, but its log tells
+    assert outcome.error == "config.seed is no good"  # which nobody saw end, but its log tells
     assert second.free() == 1
 
 

@@ -34,6 +34,20 @@ def test_values_are_read_as_on_the_command_line():
     assert (last["schedule.boundaries"], last["model.dropout"], last["model.aux_heads"]) == ((4.0, 8.0), 0.5, False)
 
 
+def test_quotes_keep_commas_and_apostrophes_are_letters():
+    space = read_space(["dataset.name='folder:/a,b',folder:/o'brien,folder:/c"])
+    assert [c["dataset.name"] for c in space.combinations] == ["folder:/a,b", "folder:/o'brien", "folder:/c"]
+
+
+def test_no_sweep_takes_all_memory(tmp_path):
+    with pytest.raises(UserError, match="100000000 combinations"):
+        read_space(["seed=0..9999", "batch_size=1..10000"])
+    endless = tmp_path / "endless.py"
+    endless.write_text("def sweep():\n    while True:\n        yield {'seed': 1}\n")
+    with pytest.raises(UserError, match="yields more than 100000"):
+        read_space([str(endless)])
+
+
 def test_equal_values_count_once():
     assert len(read_space(["optimizer.learning_rate=0.1,1e-1,0.10"]).combinations) == 1
 
@@ -96,6 +110,10 @@ def test_a_files_functions_multiply_and_can_be_named(tmp_path):
         ("model.variant=log(1,2)", "searched by choice(...)"),
         ("model.variant=choice()", "nothing to choose from"),
         ("model.variant=choice(paper,vgg)", "not allowed"),
+        ("seed=0..200000", "more than 100000 values"),
+        ("dataset.name='folder:/a,folder:/b", "a quote that is not closed"),
+        ("schedule.boundaries=(1,2", "a bracket or a quote that is not closed"),
+        ("nowhere.py:", "nowhere.py"),
         ("nowhere.py", "there is no such file"),
     ],
 )

@@ -53,11 +53,13 @@ class Local:
     def adopt(self, jobs: Iterable[Job]) -> list[Job]:
         """As `Executor.adopt`: those whose process still holds its lock."""
         under_way = [job for job in jobs if job.attempts.under_way()]
-        free = [slot for slot in self._slots if slot.job is None]
-        extra = [_Slot([], []) for _ in range(len(under_way) - len(free))]  # the machine was given to more jobs before
-        self._slots += extra
-        for slot, job in zip([*free, *extra], under_way, strict=False):
-            slot.job = job
+        for job in under_way:
+            own = job.attempts.place()
+            free = [slot for slot in self._slots if slot.job is None]
+            same = [slot for slot in free if [slot.cores, slot.gpus] == own]
+            if not free:  # the machine was given to more jobs before
+                self._slots.append(_Slot([], []))
+            (same or free or self._slots[-1:])[0].job = job
         return under_way
 
     def free(self) -> int:
@@ -86,7 +88,7 @@ class Local:
                     pass_fds=[file.fileno()],
                     start_new_session=True,
                 )
-                job.attempts.began(slot.process.pid)
+                job.attempts.began(slot.process.pid, [slot.cores, slot.gpus])
 
     def wait(self) -> list[tuple[Job, Outcome]]:
         """As `Executor.wait`."""
@@ -121,6 +123,15 @@ class Local:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process, signal.SIGKILL if self._stopping else signal.SIGTERM)
         self._stopping = True
+
+
+def stop_left_over(jobs: Iterable[Job]) -> int:
+    """Tells trainings on this machine whose driver is gone to save and stop; returns how many there are."""
+    left = [process for job in jobs if job.attempts.under_way() and (process := job.attempts.process())]
+    for process in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGTERM)
+    return len(left)
 
 
 def visible_gpus() -> list[str]:

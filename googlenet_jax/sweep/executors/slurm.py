@@ -4,6 +4,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -74,18 +75,18 @@ class Slurm:
     def _script(self, tasks: Path, count: int) -> str:
         place, limit = self._place, f"%{self._place.jobs}" if count > self._place.jobs else ""
         options = {
-            "job-name": f"googlenet-{place.name}",
+            "job-name": "googlenet-" + re.sub(r"[^\w.-]+", "_", place.name),
             "array": f"0-{count - 1}{limit}",
             "requeue": "",
             "open-mode": "append",
             "signal": "USR1@120",
             "nodes": str(place.nodes),
             "ntasks-per-node": "1",
-            "output": str((self._files / "%A_%a.log").absolute()),
+            "output": str(self._files.absolute()).replace("%", "%%") + "/%A_%a.log",
         }
         if place.gpus_per_node is not None:
             options["gpus-per-node"] = str(place.gpus_per_node)
-        lines = [f"#SBATCH --{k}={v}" if v else f"#SBATCH --{k}" for k, v in (options | place.options).items()]
+        lines = [f"#SBATCH --{k}={_quoted(v)}" if v else f"#SBATCH --{k}" for k, v in (options | place.options).items()]
         return _SCRIPT.format(
             count=f"{count} training{'s' if count > 1 else ''}",
             jobs=shlex.quote(str(tasks.absolute())),
@@ -119,6 +120,11 @@ class Slurm:
         """As `Executor.stop`: jobs go on without the driver."""
         log.info("the jobs go on; the same command looks after them again")
         self._jobs = {}
+
+
+def _quoted(value: str) -> str:
+    """A value as sbatch reads it from a script, where spaces end it and # begins a comment."""
+    return '"' + value.replace('"', '\\"') + '"' if re.search(r"[\s#\"']", value) else value
 
 
 def _outcome(job: Job, name: str) -> Outcome:
