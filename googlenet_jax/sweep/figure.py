@@ -2,15 +2,18 @@
 
 import html
 import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.results import Row
 from googlenet_jax.sweep.statistics import Group
+from googlenet_jax.sweep.trials import describe
 from googlenet_jax.system.files import replace_file
 
 _MOST = 20  # groups, the best
+_LETTERS = 57  # of a group's name
 _ROW, _LEFT, _WIDTH, _TOP = 28, 370, 800, 34  # pixels
 
 
@@ -49,13 +52,24 @@ def write_figure(path: Path, groups: Sequence[Group], rows: Sequence[Row], objec
         )
     for number, group in enumerate(shown):
         y = _TOP + _ROW * (number + 0.5)
-        name = html.escape(group.name if len(group.name) < 58 else f"{group.name[:55]}...")
+        name = html.escape(_label(group, groups))
         parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{name}</text>')
         if group.half is not None:
             parts.append(f'<path d="M{x(group.mean - group.half)} {y}H{x(group.mean + group.half)}" stroke="black"/>')
         parts += [f'<circle cx="{x(values[id])}" cy="{y}" r="3" fill="#0072b2" opacity=".6"/>' for id in group.ids]
         parts.append(f'<circle cx="{x(group.mean)}" cy="{y}" r="5"/>')
     replace_file(path / "results.svg", "\n".join([*parts, "</svg>", ""]))
+
+
+def _label(group: Group, groups: Sequence[Group]) -> str:
+    """A group's name; of many fields those whose values are not what most groups have."""
+    if len(group.name) <= _LETTERS:
+        return group.name
+    values = {name: [repr(other.fields[name]) for other in groups] for name in group.fields}
+    most = {name: statistics.mode(given) for name, given in values.items()}
+    rare = {name: value for name, value in group.fields.items() if repr(value) != most[name]}
+    label = describe(rare) if rare else "all as in most groups"
+    return label if len(label) <= _LETTERS else f"{label[: _LETTERS - 3]}..."
 
 
 def _ticks(low: float, high: float) -> list[float]:
