@@ -25,6 +25,7 @@ FINAL = (DIVERGED,)  # not tried again by the same command either
 
 _NAMED = re.compile(r"\bconfig\.([a-z_0-9.]*[a-z_0-9])")
 _ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)  # a training to save and stop
+_SAVED = ": saved at step "  # what a training says that was told to stop, `TrainingDisplay.finished`
 _PROBE = 1.0  # seconds for others to look at the lock, which they hold for a moment
 _TAIL = 1 << 16  # bytes of a log's end in which its last error is looked for
 
@@ -120,8 +121,9 @@ class Attempts:
         began: dict[str, Any] = next((line for line in reversed(self.lines()) if line.get("event") == "begin"), {})
         if progress.reached(began.get("until", float("inf"))):
             return Outcome(DONE)
-        error = self._error(int(began.get("log", 0)))
-        if status == 0:
+        printed = self._printed(began.get("log", 0))
+        error = _error(printed)
+        if status == 0 or (status is None and any(_SAVED in line for line in printed)):
             return Outcome(SAVED)
         if status is not None and (status < 0 or status > 128):
             number = -status if status < 0 else status - 128
@@ -138,23 +140,27 @@ class Attempts:
         mendable = "out of device memory" in error or "there is no such" in error
         return Outcome(REFUSED if fields and not mendable else FAILED, error)
 
-    def _error(self, begin: int) -> str:
-        """The last error in the log from a place on: our own line, or the last of a traceback."""
+    def _printed(self, begin: int) -> list[str]:
+        """The last lines of the log, from a place on."""
         if not self.log.exists():
-            return ""
+            return []
         with self.log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(begin, end - _TAIL))
-            lines = [line.rstrip() for line in file.read().decode(errors="replace").splitlines()]
-        ours = [line for line in lines if line.startswith("error: ")]
-        if ours:
-            return shown(ours[-1].removeprefix("error: "), 400)
-        if any(line.startswith("Traceback") for line in lines):
-            return shown(next((line for line in reversed(lines) if line), ""), 400)
-        return ""
+            return [line.rstrip() for line in file.read().decode(errors="replace").splitlines()]
+
+
+def _error(printed: list[str]) -> str:
+    """The last error that was printed: our own line, or the last of a traceback."""
+    ours = [line for line in printed if line.startswith("error: ")]
+    if ours:
+        return shown(ours[-1].removeprefix("error: "), 400)
+    if any(line.startswith("Traceback") for line in printed):
+        return shown(next((line for line in reversed(printed) if line), ""), 400)
+    return ""
 
 
 def _makes_sense(line: dict[str, Any]) -> bool:
     return line.get("event") in ("end", "process") or (
-        line.get("event") == "begin" and isinstance(line.get("until"), int | float)
+        line.get("event") == "begin" and isinstance(line.get("until"), int | float) and isinstance(line.get("log"), int)
     )

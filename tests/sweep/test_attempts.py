@@ -27,6 +27,7 @@ def attempts(tmp_path, printed="", earlier="error: of another attempt\n"):
         (138, "", "saved", ""),
         (-9, "", "crashed", "killed by SIGKILL"),
         (137, "", "crashed", "killed by SIGKILL"),
+        (None, "SIGTERM: saved at step 3 of 9 and stopped\n", "saved", ""),
         (None, "", "crashed", "it ended without a word"),
         (2, "error: config.batch_size=3 does not divide\n", "refused", "config.batch_size=3 does not divide"),
         (2, "error: /run: No space left on device\n", "failed", "/run: No space left on device"),
