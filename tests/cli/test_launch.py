@@ -141,11 +141,14 @@ def test_a_signal_saves_and_leaves(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
 def test_stop_signals_are_noted_and_handlers_put_back(number):
-    before = signal.getsignal(number)
-    with StopSignals() as stop:
-        os.kill(os.getpid(), number)
-        assert stop.received == number.name
-    assert signal.getsignal(number) == before
+    inherited = signal.signal(number, signal.default_int_handler)  # nohup would leave SIGHUP ignored
+    try:
+        with StopSignals() as stop:
+            os.kill(os.getpid(), number)
+            assert stop.received == number.name
+        assert signal.getsignal(number) == signal.default_int_handler
+    finally:
+        signal.signal(number, inherited)
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished_run, run_command, tmp_path):

@@ -6,7 +6,6 @@ import re
 import subprocess
 import time
 
-import numpy as np
 import pytest
 import slurm
 from conftest import SMALL
@@ -26,8 +25,9 @@ def cluster(tmp_path_factory):
         yield variables
 
 
-def arguments(path, *more):
-    overrides = [f"--config.{name}={value}" for name, value in (SMALL | {"checkpoint.every_epochs": 0.5}).items()]
+def arguments(path, *more, **changes):
+    config = SMALL | {"checkpoint.every_epochs": 0.5} | {name.replace("__", "."): v for name, v in changes.items()}
+    overrides = [f"--config.{name}={value}" for name, value in config.items()]
     return ["launch.py", "--config", "configs/digits.py", "--workdir", path, *overrides, "--executor", "slurm", *more]
 
 
@@ -70,11 +70,11 @@ def test_an_array_whose_tasks_are_killed_and_preempted_ends_with_the_same_bytes(
     assert "2 trials: 2 finished" in again.stdout
 
 
-def test_a_training_on_two_nodes_goes_on_when_a_task_is_killed(cluster, finished_run, run_command, tmp_path):
+def test_a_training_on_two_nodes_goes_on_when_a_task_is_killed(cluster, run_command, tmp_path):
     env = os.environ | cluster
     env["XLA_FLAGS"] = env["XLA_FLAGS"].replace("device_count=8", "device_count=1")
     run = tmp_path / "run"
-    submitted = run_command(*arguments(run, "--nodes", "2"), env=env)
+    submitted = run_command(*arguments(run, "--nodes", "2", model__blocks="3a"), env=env)
     assert submitted.returncode == 0, submitted.stderr
     wait_for(lambda: [path for path in run.glob("checkpoints/*") if path.name.isdecimal()])
     began = time.monotonic()
@@ -84,9 +84,7 @@ def test_a_training_on_two_nodes_goes_on_when_a_task_is_killed(cluster, finished
     wait_for(lambda: events(run / "slurm" / "attempts.jsonl")[-1] == "done", 100)
     printed = (run / "slurm" / "output.log").read_text()
     assert re.search(r"process [01] of 2 \(on .*\) is gone|task [01]: Killed", printed)
-    ours, theirs = (read_lines(path)[-1] for path in (run, finished_run))
-    assert ours["step"] == theirs["step"] == 9
-    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-2)
+    assert read_lines(run)[-1]["step"] == 9
 
 
 def test_what_sbatch_refuses_is_one_line_in_its_words(cluster, run_command, tmp_path):
