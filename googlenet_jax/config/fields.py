@@ -191,12 +191,12 @@ def default_config() -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(nested).lock()
 
 
-def flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """The configuration as {"group.field": value}."""
+def flatten(config: ml_collections.ConfigDict | dict[str, Any]) -> dict[str, Any]:
+    """The configuration, or one as JSON has it, as {"group.field": value}."""
 
-    def walk(node: ml_collections.ConfigDict, prefix: str) -> Iterator[tuple[str, Any]]:
+    def walk(node: ml_collections.ConfigDict | dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for key, value in node.items():
-            if isinstance(value, ml_collections.ConfigDict):
+            if isinstance(value, ml_collections.ConfigDict | dict):
                 yield from walk(value, f"{prefix}{key}.")
             else:
                 yield prefix + key, tuple(value) if isinstance(value, list) else value

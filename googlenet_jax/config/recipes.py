@@ -57,14 +57,14 @@ def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
     except (Exception, SystemExit) as error:  # a recipe is a program, and may fail in any way
         unknown = re.match(r"""\W*Key "(\w+)" does not exist""", str(error))
         why = f"config has no field {unknown[1]!r}: {nearest_field(unknown[1])}" if unknown else reason(error)
-        raise UserError(f"--config {path}: {type(error).__name__}: {why}{_line(error, path)}") from error
+        raise UserError(f"--config {path}: {type(error).__name__}: {why}{line_of(error, path)}") from error
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f"--config {path}: its get_config returns a {type(config).__name__}, not a configuration")
     return ml_collections.ConfigDict(config).copy_and_resolve_references().lock()
 
 
-def _line(error: BaseException, path: Path) -> str:
-    """Where in the recipe it happened, if anywhere there."""
+def line_of(error: BaseException, path: Path) -> str:
+    """Where in a file it happened, as " (line 3)"; "" if nowhere there."""
     if isinstance(error, SyntaxError):
         return f" (line {error.lineno})"
     trace, number = error.__traceback__, 0

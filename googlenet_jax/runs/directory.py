@@ -53,21 +53,8 @@ class RunDirectory:
             raise UserError(f"{path} is a sweep's directory: take another --workdir, or one of its trials'")
         if writes:
             path.mkdir(parents=True, exist_ok=True)
-            self.changes = self._compare()
+            self.changes = changes_of(path, config)
             self._open_log()
-
-    def _compare(self) -> dict[str, tuple[Any, Any]]:
-        stored = self.path / CONFIG
-        if not stored.exists():
-            return {}
-        old = read_json(stored)
-        changes = differences(old, self._config)
-        if wrong := refused(changes, self._config):
-            raise UserError(
-                f"{self.path} holds a run with another configuration ({'; '.join(wrong)}): "
-                f"take another --workdir, or start it with its own {CONFIG}"
-            )
-        return changes
 
     def _open_log(self) -> None:
         self._log = (self.path / "train.log").open("a", encoding="utf-8", errors="backslashreplace")
@@ -151,3 +138,20 @@ class RunDirectory:
             with contextlib.suppress(OSError):
                 if file is not None:
                     file.close()
+
+
+def changes_of(run: Path, config: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
+    """The fields in which a run's stored configuration differs: {name: (old value, new value)}; {} for a new run.
+
+    Raises:
+      UserError: if the run cannot go on with one of them; the message lists those.
+    """
+    if not (run / CONFIG).exists():
+        return {}
+    changes = differences(read_json(run / CONFIG), config)
+    if wrong := refused(changes, config):
+        raise UserError(
+            f"{run} holds a run with another configuration ({'; '.join(wrong)}): "
+            f"take another --workdir, or start it with its own {CONFIG}"
+        )
+    return changes

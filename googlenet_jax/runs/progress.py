@@ -25,11 +25,9 @@ class Progress(NamedTuple):
         """Whether the newest checkpoint is of this epoch or a later one."""
         return self.step > 0 and self.step >= self._step_at(epoch)
 
-    def measured(self, split: str, name: str, until: float = float("inf")) -> list[tuple[float, float]]:
-        """What was measured under a name, up to the step that ends an epoch: (epoch, value) in order."""
-        last = self.step if until == float("inf") else self._step_at(until)
-        found = (line for line in self.lines if line["split"] == split and name in line and line["step"] <= last)
-        return [(line["epoch"], line[name]) for line in found]
+    def measured(self, split: str, name: str) -> list[tuple[float, float]]:
+        """What was measured under a name: (epoch, value) in order."""
+        return [(line["epoch"], line[name]) for line in self.lines if line["split"] == split and name in line]
 
     def last(self, split: str, name: str, until: float = float("inf")) -> float:
         """The newest measured value up to the step that ends an epoch; NaN if there is none, or it was not finite."""

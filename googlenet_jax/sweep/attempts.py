@@ -97,9 +97,12 @@ class Attempts:
     def process(self) -> int:
         """The process of the attempt that is under way; 0 where it is not known, or of another machine."""
         lines = self.lines()
-        begun: dict[str, Any] = next((line for line in reversed(lines) if line.get("event") == "begin"), {})
-        number = lines[-1].get("process", 0) if lines and begun.get("host") == socket.gethostname() else 0
+        number = lines[-1].get("process", 0) if lines and self._begun().get("host") == socket.gethostname() else 0
         return number if isinstance(number, int) else 0
+
+    def _begun(self) -> dict[str, Any]:
+        """How the last attempt began; {} before the first."""
+        return next((line for line in reversed(self.lines()) if line.get("event") == "begin"), {})
 
     def end(self, outcome: Outcome, **about: Any) -> None:
         """The attempt that began last has ended; `about` tells where."""
@@ -118,7 +121,7 @@ class Attempts:
         Returns:
           The outcome.
         """
-        began: dict[str, Any] = next((line for line in reversed(self.lines()) if line.get("event") == "begin"), {})
+        began = self._begun()
         if progress.reached(began.get("until", float("inf"))):
             return Outcome(DONE)
         printed = self._printed(began.get("log", 0))

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -100,7 +99,7 @@ class Definition:
         uneven = {"num_epochs", "eval.every_epochs"} & set(self.space.fields)
         if self.eta and uneven:
             raise UserError(f"--prune compares trials at the same epochs: {min(uneven)} cannot be swept with it")
-        _ = self.point(0, self._middle()) if self.trials else self.listed  # which checks their configurations
+        _ = self.combinations if self.trials else self.listed  # which checks their configurations, and the search
 
     @property
     def learns(self) -> bool:
@@ -127,10 +126,6 @@ class Definition:
         trials = (make_trial(self.base, overrides) for overrides in self.space.combinations)
         return list({trial.id: trial for trial in trials}.values())
 
-    def _middle(self) -> Overrides:
-        """A point in the middle of the ranges."""
-        return {name: span.at(0.5) for name, span in self.space.ranges.items()}
-
     def drawn(self, stored: Sequence[dict[str, Any]]) -> list[Trial]:
         """The trials of a search that were drawn already, up to as many points as are asked for.
 
@@ -139,7 +134,7 @@ class Definition:
         """
         points: dict[int, Overrides] = {}
         for line in stored:
-            if line.get("key") == self.key and isinstance(line.get("point"), int) and line["point"] < self.trials:
+            if line.get("key") == self.key and line["point"] is not None and line["point"] < self.trials:
                 drawn = {name: line["overrides"][name] for name in self.space.ranges}
                 points.setdefault(line["point"], {k: tuple(v) if isinstance(v, list) else v for k, v in drawn.items()})
         return [trial for number in sorted(points) for trial in self.point(number, points[number])]
@@ -152,7 +147,7 @@ class Definition:
     @functools.cached_property
     def combinations(self) -> int:
         """Trials of a point of the search: combinations of the lists that differ."""
-        return len(self.point(0, self._middle()))
+        return len(self.draw(0, (), set()))
 
     def draw(self, number: int, known: Sequence[Known], taken: set[str]) -> list[Trial]:
         """The trials of the next point; [] if the ranges are exhausted.
@@ -164,7 +159,7 @@ class Definition:
         """
         refused: UserError | None = None
         search, objective = SEARCHES[self.search].load(), self.objective
-        for again in itertools.islice(itertools.count(), _TRIES):
+        for again in range(_TRIES):
             overrides = search(self.space.ranges, number + again * 1_000_003, known, objective.larger_is_better)
             try:
                 trials = self.point(number, overrides)

@@ -223,7 +223,7 @@ class Driver:
             self._note(number, value)
         elif stopping:
             log.info("%s: %s", what, "saved, to go on later" if outcome.kind == SAVED else outcome.error)
-        elif outcome.kind == SAVED and self._advanced(number, job):
+        elif outcome.kind == SAVED and self._advanced(number, progress.step):
             log.info("%s: stopped by someone else, goes on", what)
             self._scheduler.again(number)
         elif outcome.kind in (SAVED, *WORTH_A_RETRY) and self._failures[number] < self._retries:
@@ -234,8 +234,7 @@ class Driver:
             log.warning("%s %s: %s; see %s", what, outcome.kind, outcome.error or "without an error", job.attempts.log)
             self._scheduler.arrived(number, None)
 
-    def _advanced(self, number: int, job: Job) -> bool:
+    def _advanced(self, number: int, step: int) -> bool:
         """Whether a trial that someone stopped got further than the last time."""
-        step, before = read_progress(job.workdir).step, self._steps.get(number, -1)
-        self._steps[number] = step
+        before, self._steps[number] = self._steps.get(number, -1), step
         return step > before

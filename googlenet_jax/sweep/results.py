@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from googlenet_jax.config.fields import FIELDS
+from googlenet_jax.config.fields import FIELDS, flatten
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.progress import Progress, read_progress
 from googlenet_jax.sweep.attempts import DIVERGED, FAILED, REFUSED, Attempts
@@ -106,14 +106,10 @@ def _row(directory: SweepDirectory, id: str, fields: Sequence[str], objective: O
 
 def _stored(path: Path) -> dict[str, Any]:
     """The fields of a trial's configuration, which was checked when it was written."""
-    found: dict[str, Any] = {}
     try:
-        stored = dict(json.loads(path.read_text()))
+        return flatten(dict(json.loads(path.read_text())))
     except (OSError, ValueError, TypeError, RecursionError):
         raise UserError(f"{path} is damaged or gone; start the sweep's command again, which writes it") from None
-    for name, value in stored.items():
-        found |= {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def _state(progress: Progress, num_epochs: float, attempts: Attempts) -> tuple[str, str]:

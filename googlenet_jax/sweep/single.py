@@ -5,10 +5,8 @@ from pathlib import Path
 
 import ml_collections
 
-from googlenet_jax.config.checks import differences
-from googlenet_jax.config.from_json import read_json, to_json
-from googlenet_jax.config.resume import refused
-from googlenet_jax.errors import UserError
+from googlenet_jax.config.from_json import to_json
+from googlenet_jax.runs.directory import changes_of
 from googlenet_jax.runs.progress import read_progress
 from googlenet_jax.sweep.attempts import Attempts
 from googlenet_jax.sweep.executors.base import Executor, Job
@@ -29,11 +27,7 @@ def submit(config: ml_collections.ConfigDict, workdir: Path, until: float | None
     Raises:
       UserError: if the directory holds a run of another configuration, or the executor refuses.
     """
-    stored = workdir / "config.json"
-    if stored.exists() and (wrong := refused(differences(read_json(stored), config), config)):
-        raise UserError(
-            f"{workdir} holds a run with another configuration ({'; '.join(wrong)}): take another --workdir"
-        )
+    changes_of(workdir, config)
     files = workdir / "slurm"
     attempts = Attempts(files / "attempts.jsonl", files / "output.log")
     job = Job(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from googlenet_jax.config.checks import check_value, known_field
 from googlenet_jax.config.fields import FIELDS
 from googlenet_jax.config.overrides import parse
+from googlenet_jax.config.recipes import line_of
 from googlenet_jax.errors import UserError, reason, where
 
 Overrides = dict[str, Any]
@@ -186,7 +187,7 @@ def _read_file(given: str) -> Iterator[tuple[list[Overrides], dict[str, Range]]]
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # it is a program, and may fail in any way
-        raise UserError(f"--sweep {path}: {type(error).__name__}: {reason(error)}") from error
+        raise UserError(f"--sweep {path}: {type(error).__name__}: {reason(error)}{line_of(error, path)}") from error
 
 
 def _asked_for(functions: Mapping[str, Callable[[], Any]], names: str, path: Path) -> dict[str, Callable[[], Any]]:

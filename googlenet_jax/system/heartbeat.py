@@ -8,6 +8,7 @@ heartbeats too, but ends a process from C++, with a stack trace and without a na
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import logging
 import math
 import multiprocessing
@@ -184,7 +185,7 @@ class _Watch(threading.Thread):
             if status == str(STATUS):
                 self._end(shown(text, 400))
             elif status != "0":  # perhaps an error that this process has too, and tells of itself
-                _after(_GRACE, lambda: self._end(shown(text, 400), int(status)))  # noqa: B023
+                _after(_GRACE, functools.partial(self._end, shown(text, 400), int(status)))
             return
 
     def _tell(self, line: bytes) -> None:

@@ -31,9 +31,13 @@ class NotedSignals:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = self.received or signal.Signals(number).name
+        self._told(number)
         if signal.SIGINT in self._previous:
             signal.signal(signal.SIGINT, self._previous[signal.SIGINT])
+
+    def _told(self, number: int) -> None:
+        """A signal came."""
+        self.received = self.received or signal.Signals(number).name
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from types import FrameType
 
 import jax
 from jax.experimental import multihost_utils
@@ -21,10 +20,10 @@ class StopSignals(NotedSignals):
         self._alone = jax.process_count() == 1
         super().__init__(signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, *([signal.SIGTERM] if self._alone else []))
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        super()._note(number, frame)
-        if not self._alone:
-            self.received = None  # until all know
+    def _told(self, number: int) -> None:
+        if self._alone:
+            super()._told(number)
+        else:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def after(self, step: int) -> bool:

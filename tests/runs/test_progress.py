@@ -24,7 +24,7 @@ def test_epochs_that_end_within_a_batch_count_at_their_step(tmp_path):
     progress = read_progress(tmp_path)
     assert progress.epoch == pytest.approx(4.0012, abs=1e-4)
     assert [progress.reached(epoch) for epoch in (1, 3.999, 4, 4.01, 5)] == [True, True, True, False, False]
-    assert [progress.measured("val", "top1", epoch)[-1][1] for epoch in (1, 2, 3, 4)] == [0.1, 0.2, 0.3, 0.4]
+    assert [progress.last("val", "top1", epoch) for epoch in (1, 2, 3, 4)] == [0.1, 0.2, 0.3, 0.4]
     assert len(progress.measured("val", "top1")) == 4
     assert progress.measured("train", "top1") == []
 

@@ -1,7 +1,12 @@
 """Points lie within their ranges, are of the fields' types, and depend on nothing but what is known."""
 
-import pytest
+import sys
 
+import pytest
+from conftest import small_config
+
+from googlenet_jax.errors import UserError
+from googlenet_jax.sweep.definition import make_definition
 from googlenet_jax.sweep.search import Known, draw, parzen
 from googlenet_jax.sweep.space import Range
 
@@ -13,6 +18,13 @@ RANGES = {
     "schedule.boundaries": Range("choice", choices=((1.0, 2.0), (3.0,))),
     "augment.flip": Range("choice", choices=(True, False)),
 }
+
+
+def test_a_search_that_is_not_installed_is_told_before_anything_starts(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match="--search tpe needs optuna: pip install"):
+        ranges = ["model.dropout=uniform(0,0.5)"]
+        make_definition("configs/digits.py", small_config().lock(), ranges, 3, "tpe", None, None, None)
 
 
 @pytest.mark.parametrize("search", [draw, parzen])

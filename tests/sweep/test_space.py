@@ -131,7 +131,7 @@ def test_what_makes_no_sense_is_one_line(given, said):
         ("def sweep(): return []", "yields nothing"),
         ("def sweep(): return [{'sed': 1}]", "did you mean 'seed'?"),
         ("def other(): pass", "has no function sweep()"),
-        ("def sweep(): return 1 / 0", "ZeroDivisionError"),
+        ("def sweep(): return 1 / 0", "ZeroDivisionError: division by zero (line 1)"),
         ("this is no Python", "SyntaxError"),
         ("def sweep(): return [{'seed': 'int(0,3)'}, {'seed': 4}]", "ranges beside other overrides"),
     ],

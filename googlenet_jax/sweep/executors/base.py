@@ -1,7 +1,8 @@
 """What an executor is given, and what it tells."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from googlenet_jax.runs.progress import read_progress
@@ -73,7 +74,7 @@ class Placement(NamedTuple):
     retries: int = 1
     nodes: int = 1
     gpus_per_node: int | None = None
-    options: dict[str, str] = {}  # noqa: RUF012  # never changed
+    options: Mapping[str, str] = MappingProxyType({})
 
 
 class Executor(Protocol):

@@ -35,15 +35,13 @@ class Local:
       place: cores and GPUs are divided among its jobs.
 
     Raises:
-      UserError: if there are fewer cores or GPUs than jobs, or the placement asks for a cluster.
+      UserError: if there are fewer cores or GPUs than jobs.
     """
 
     lasting = False
 
     def __init__(self, place: Placement):
         self._program, self._stopping, jobs = str(place.program), False, place.jobs
-        if place.nodes > 1 or place.gpus_per_node is not None or place.options:
-            raise UserError("--nodes, --gpus_per_node and --slurm ask for a cluster: add --executor slurm")
         cores, gpus = sorted(_cores()), visible_gpus()
         for devices, count in (("cores", len(cores)), ("GPUs", len(gpus) or jobs)):
             if jobs > count:
@@ -120,8 +118,7 @@ class Local:
         for slot in self._slots:
             process = slot.process.pid if slot.process else slot.job.attempts.process() if slot.job else 0
             if process:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process, signal.SIGKILL if self._stopping else signal.SIGTERM)
+                _send(process, signal.SIGKILL if self._stopping else signal.SIGTERM)
         self._stopping = True
 
 
@@ -129,9 +126,14 @@ def stop_left_over(jobs: Iterable[Job]) -> int:
     """Tells trainings on this machine whose driver is gone to save and stop; returns how many there are."""
     left = [process for job in jobs if job.attempts.under_way() and (process := job.attempts.process())]
     for process in left:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGTERM)
+        _send(process, signal.SIGTERM)
     return len(left)
+
+
+def _send(process: int, number: int) -> None:
+    """Sends a signal to a training and the processes that it started, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process, number)
 
 
 def visible_gpus() -> list[str]:

@@ -86,7 +86,9 @@ class Slurm:
         }
         if place.gpus_per_node is not None:
             options["gpus-per-node"] = str(place.gpus_per_node)
-        lines = [f"#SBATCH --{k}={_quoted(v)}" if v else f"#SBATCH --{k}" for k, v in (options | place.options).items()]
+        lines = [
+            f"#SBATCH --{k}={_quoted(v)}" if v else f"#SBATCH --{k}" for k, v in {**options, **place.options}.items()
+        ]
         return _SCRIPT.format(
             count=f"{count} training{'s' if count > 1 else ''}",
             jobs=shlex.quote(str(tasks.absolute())),
