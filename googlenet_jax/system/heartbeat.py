@@ -142,6 +142,9 @@ class _Watch(threading.Thread):
         self._selector = selectors.DefaultSelector()
         for link in links:
             link.socket.setblocking(False)
+            # Else TCP may hold a line back until the one before it has arrived, and what is held is lost when a process
+            # ends at once: the others would hear that it is gone, and not why.
+            link.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._selector.register(link.socket, selectors.EVENT_READ, link)
 
     def run(self) -> None:

@@ -1,10 +1,15 @@
 """Of two processes one is killed, stopped, hangs or fails: the other ends in time and says so in one line."""
 
+import contextlib
 import re
 import signal
+import socket
+import subprocess
+import sys
 import time
 
 import pytest
+from conftest import ROOT
 from several import ended, start_two
 
 # They meet 20 times a second; the second may hang or fail after a while.
@@ -65,6 +70,37 @@ def test_a_hang_ends_all():
     """Both are alive, and the first waits for the second for ever."""
     for process in start("hangs", GOOGLENET_JAX_HANG="3"):
         assert re.match(r"error: process 1 of 2 \(on .*\) hangs: no step ended for [345] s; ", ended(process, 3))
+
+
+def test_the_last_line_of_a_process_that_ends_at_once_arrives():
+    """Also when it has just told that it lives, and has not read the other's answer."""
+    server = socket.create_server(("127.0.0.1", 0))
+    program = f"""
+import os, socket
+from googlenet_jax.system.heartbeat import _Link, _Watch
+connection = socket.create_connection(("127.0.0.1", {server.getsockname()[1]}))
+watch = _Watch(1, 2, [_Link(0, "host", connection)])
+for beat in range(15):
+    connection.setblocking(True)
+    connection.send(b"+1\\n")
+    connection.recv(99)
+connection.recv(1, socket.MSG_PEEK)
+watch._tell(b"+1\\n")
+watch._tell(b"3 why\\n")
+os._exit(3)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    with server, server.accept()[0] as other:
+        for _ in range(15):
+            other.recv(99)
+            other.send(b"+5\n")
+        other.send(b"+6\n")
+        process.wait()
+        heard = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := other.recv(99):
+                heard += data
+    assert heard == b"+1\n3 why\n"
 
 
 def test_an_error_of_one_ends_all():
