@@ -14,7 +14,7 @@ lint: .venv/installed-test  ## Linter, formatter check, type check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-fast: .venv/installed-test  ## The tests of a minute: all that neither train a network nor run a program
+fast: .venv/installed-test  ## The tests of a minute or two: all that neither train a network nor run a program
 	.venv/bin/python -m pytest -m "not slow"
 
 clean:  ## Remove the environment

@@ -12,6 +12,8 @@ import pytest
 from conftest import ROOT
 from several import ended, start_two
 
+pytestmark = pytest.mark.slow  # each runs two programs
+
 # They meet 20 times a second; the second may hang or fail after a while.
 PROGRAM = """
 import sys, time
