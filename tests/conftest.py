@@ -26,6 +26,7 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
+from jax import lax
 from PIL import Image
 
 from configs.digits import get_config
@@ -149,3 +150,16 @@ def s3() -> Iterator[None]:
         yield
     s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
+
+
+@pytest.fixture
+def as_on(monkeypatch):
+    """Makes operations be written as for a backend, "cpu" or "others" (`models/backend.py`); both run here."""
+
+    def choose(backend):
+        def dependent(*args, cpu, default):
+            return (cpu if backend == "cpu" else default)(*args)
+
+        monkeypatch.setattr(lax, "platform_dependent", dependent)
+
+    return choose

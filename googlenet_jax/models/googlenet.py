@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from googlenet_jax.models.inception import AuxiliaryHead, Inception, Widths
 from googlenet_jax.models.layers import ConvUnit, Dropout
 from googlenet_jax.models.normalization import local_response_norm
-from googlenet_jax.models.pooling import max_pool, pool_padding
+from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import PRESETS, Variant
 
 # Table 1 of the paper: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
@@ -72,27 +72,26 @@ class GoogLeNet(nn.Module):
         with_aux = has_aux and (train if aux is None else aux)
         run_aux = with_aux or (has_aux and self.is_initializing())
 
-        def pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
-            rows, columns = (pool_padding(side, window, stride, v.pool_rounding) for side in x.shape[1:3])
-            return max_pool(x, window, stride, (rows, columns))
+        def pool(stride: int = 2, window: int = 3) -> Pool:
+            return Pool(window, stride, v.pool_rounding)
 
         conv1_stride, pool1_stride, pool2_stride = v.stem_strides
-        x = unit(3, 64, 7, conv1_stride, v.conv1_padding == "same", name="conv1")(x, train)
-        x = pool(x, stride=pool1_stride)
-        x = local_response_norm(x) if v.norm == "lrn" else x
+        pool1, pool2, lrn = pool(pool1_stride), pool(pool2_stride), v.norm == "lrn"
+        x = unit(3, 64, 7, conv1_stride, v.conv1_padding == "same", pool=pool1, name="conv1")(x, train)
+        x = local_response_norm(x) if lrn else x
         x = unit(64, 64, name="conv2_reduce")(x, train)
-        x = unit(64, 192, 3, name="conv2")(x, train)
-        x = local_response_norm(x) if v.norm == "lrn" else x
-        x = pool(x, stride=pool2_stride)
-        stage, heads = "3", []
-        for block in self.blocks:
-            if block[0] != stage:
-                x = pool(x, window=v.pool4_window if block[0] == "5" else 3)
-                stage = block[0]
-            x = Inception(TABLE_1[block], v, unit, name=f"inception_{block}")(x, train)
-            if block in AUX_AFTER and run_aux:
+        x = unit(64, 192, 3, pool=None if lrn else pool2, name="conv2")(x, train)
+        x = max_pool(local_response_norm(x), pool2) if lrn else x
+        heads, before = [], {"4": pool(), "5": pool(window=v.pool4_window)}
+        x = max_pool(x, before[self.blocks[0][0]]) if self.blocks[0][0] in before else x
+        for block, following in zip(self.blocks, (*self.blocks[1:], self.blocks[-1]), strict=True):
+            last = None if following[0] == block[0] else before[following[0]]
+            has_head = block in AUX_AFTER and run_aux
+            x = Inception(TABLE_1[block], v, unit, None if has_head else last, name=f"inception_{block}")(x, train)
+            if has_head:
                 number = AUX_AFTER[block]
                 heads.append(head(hidden_relu=v.aux_relu[number], name=f"aux{number}")(x, train))
+                x = x if last is None else max_pool(x, last)
         x = x.mean((1, 2))
         x = Dropout(v.dropout, v.dropout_scales, self.axis_name)(x, train)
         logits = nn.Dense(self.num_classes, kernel_init=v.dense_init, bias_init=v.dense_bias_init, name="classifier")(x)

@@ -1,5 +1,6 @@
 """The inception block (arXiv 1409.4842, Figure 2b) and the auxiliary head (its section 5)."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from googlenet_jax.models.layers import ConvUnit, Dropout, run_together
-from googlenet_jax.models.pooling import adaptive_average_pool, average_pool, max_pool
+from googlenet_jax.models.pooling import Pool, adaptive_average_pool, average_pool, max_pool
 from googlenet_jax.models.variants import Variant
 
 
@@ -35,24 +36,29 @@ class Inception(nn.Module):
       widths: of the branches.
       variant: the family.
       unit: makes a `ConvUnit` from (in_features, features, ...), with the family and dtype filled in.
+      pool: a max pool that comes last.
     """
 
     widths: Widths
     variant: Variant
     unit: Callable[..., ConvUnit]
+    pool: Pool | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """(n, h, w, c) -> (n, h, w, widths.total)."""
+        """(n, h, w, c) -> (n, h, w, widths.total), or what the pool makes of it."""
         w, width = self.widths, x.shape[-1]
+        last = functools.partial(self.unit, pool=self.pool)  # each branch is pooled alone: a pool mixes no channels
         siblings = [
-            self.unit(width, features, name=name)
-            for name, features in (("1x1", w.one), ("3x3_reduce", w.three_reduce), ("5x5_reduce", w.five_reduce))
+            last(width, w.one, name="1x1"),
+            self.unit(width, w.three_reduce, name="3x3_reduce"),
+            self.unit(width, w.five_reduce, name="5x5_reduce"),
         ]
         one, three, five = run_together(siblings, x, train)
-        three = self.unit(w.three_reduce, w.three, 3, name="3x3")(three, train)
-        five = self.unit(w.five_reduce, w.five, self.variant.window_5x5, name="5x5")(five, train)
-        pooled = self.unit(width, w.pool_proj, name="pool_proj")(max_pool(x, 3, 1, ((1, 1), (1, 1))), train)
+        three = last(w.three_reduce, w.three, 3, name="3x3")(three, train)
+        five = last(w.five_reduce, w.five, self.variant.window_5x5, name="5x5")(five, train)
+        around = max_pool(x, Pool(3, 1, "same"))
+        pooled = last(width, w.pool_proj, name="pool_proj")(around, train)
         y = jnp.concatenate([one, three, five, pooled], -1)
         return nn.relu(y) if self.variant.relu == "concat" else y
 

@@ -4,6 +4,7 @@ Kernels are (height, width, in, out), feature maps (n, h, w, c). Parameters and 
 the module's `dtype`.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from googlenet_jax.models.normalization import apply_norm, batch_norm, by_channel
+from googlenet_jax.models.normalization import apply_norm, batch_norm, batch_norm_pool, by_channel
+from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import Variant
 
 
@@ -82,6 +84,7 @@ class ConvUnit(nn.Module):
       relu: overrides whether a ReLU follows; None as the family has it.
       dtype: of the product.
       bn_axis: the mapped axis over which batch statistics are those of the whole batch; None for this device's own.
+      pool: a max pool that comes last.
     """
 
     variant: Variant
@@ -93,6 +96,7 @@ class ConvUnit(nn.Module):
     relu: bool | None = None
     dtype: Any = jnp.float32
     bn_axis: str | None = None
+    pool: Pool | None = None
 
     def setup(self) -> None:
         shape = (self.window, self.window, self.in_features, self.features)
@@ -111,7 +115,7 @@ def run_together(units: Sequence[ConvUnit], x: jax.Array, train: bool) -> list[j
     """Runs convolutions of the same input and geometry as one product; each keeps its own parameters.
 
     Args:
-      units: alike but for their features.
+      units: alike but for their features, and pools after them.
       x: (n, h, w, c) array.
       train: normalise by the batch's statistics, and let the running ones follow.
 
@@ -119,32 +123,49 @@ def run_together(units: Sequence[ConvUnit], x: jax.Array, train: bool) -> list[j
       Each unit's (n, h', w', features) output.
     """
     first = units[0]
-
-    def together(arrays: Iterable[jax.Array]) -> jax.Array:
-        return jnp.concatenate(list(arrays), -1)
-
-    kernel = together(unit.kernel for unit in units).astype(first.dtype)
+    kernel = _together(unit.kernel for unit in units).astype(first.dtype)
     y = convolve(x.astype(first.dtype), kernel, first.stride, first.same)
-    cuts = np.cumsum([unit.features for unit in units])[:-1]
+    for unit in units:
+        unit.sow("intermediates", "product", y)  # for those who ask
+    outputs, done = [], 0
+    for pool, alike in itertools.groupby(units, lambda unit: unit.pool):
+        group = list(alike)
+        width = sum(unit.features for unit in group)
+        outputs += _finish(group, y[..., done : done + width], pool, train)
+        done += width
+    return outputs
+
+
+def _finish(units: Sequence[ConvUnit], y: jax.Array, pool: Pool | None, train: bool) -> list[jax.Array]:
+    """Bias or batch norm, ReLU and pool of units whose convolutions gave y: each one's output."""
+    first, cuts = units[0], np.cumsum([unit.features for unit in units])[:-1]
     relu = first.variant.relu == "conv" if first.relu is None else first.relu
     if first.variant.conv_bias:
-        y = y + by_channel(together(unit.bias for unit in units).astype(y.dtype))
+        y = y + by_channel(_together(unit.bias for unit in units).astype(y.dtype))
     if first.variant.norm == "batchnorm":
-        scale, shift = together(unit.bn.scale for unit in units), together(unit.bn.bias for unit in units)
+        scale, shift = _together(unit.bn.scale for unit in units), _together(unit.bn.bias for unit in units)
         epsilon = first.variant.bn_epsilon
         if train:
             axis = None if first.is_initializing() else first.bn_axis
-            y, mean, var = batch_norm(y, scale, shift, epsilon, relu, axis)
             count = y.size // y.shape[-1] * (lax.axis_size(axis) if axis else 1)
+            if pool is not None and pool.stride > 1 and relu:
+                y, mean, var = batch_norm_pool(y, scale, shift, epsilon, axis, pool)
+                pool = None
+            else:
+                y, mean, var = batch_norm(y, scale, shift, epsilon, relu, axis)
             for unit, m, v in zip(units, jnp.split(mean, cuts), jnp.split(var, cuts), strict=True):
                 if not unit.is_initializing():
                     unit.bn.observe(m, v, count)
         else:
-            mean, var = together(unit.bn.mean.value for unit in units), together(unit.bn.var.value for unit in units)
+            mean, var = _together(unit.bn.mean.value for unit in units), _together(unit.bn.var.value for unit in units)
             y = apply_norm(y, scale, shift, mean, lax.rsqrt(var + epsilon), relu)
     elif relu:
         y = nn.relu(y)
-    return jnp.split(y, cuts, -1)
+    return jnp.split(y if pool is None else max_pool(y, pool), cuts, -1)
+
+
+def _together(arrays: Iterable[jax.Array]) -> jax.Array:
+    return jnp.concatenate(list(arrays), -1)
 
 
 class Dropout(nn.Module):

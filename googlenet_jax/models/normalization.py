@@ -1,11 +1,16 @@
-"""Local response normalisation, and batch normalisation with a gradient of few passes."""
+"""Local response normalisation, and batch normalisation with a gradient of few passes, with or without a max pool."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from googlenet_jax.models.backend import by_backend
+from googlenet_jax.models.pooling import Pool, first_maximum, hand_back
+
+_CUT = 255  # the index of a window whose maximum the ReLU makes 0: none of its elements takes a gradient
 
 
 def local_response_norm(
@@ -52,6 +57,20 @@ def apply_norm(
     return (jnp.maximum(y, 0) if relu else y).astype(x.dtype)
 
 
+class Statistics(NamedTuple):
+    """Of a batch: what batch norm does to a channel.
+
+    Attributes:
+      mean, inverse_std: (c,) float32 arrays.
+      factor, offset: (c,) float32 arrays: x * factor + offset is normalised, scaled and shifted.
+    """
+
+    mean: jax.Array
+    inverse_std: jax.Array
+    factor: jax.Array
+    offset: jax.Array
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
 def batch_norm(
     x: jax.Array, scale: jax.Array, shift: jax.Array, epsilon: float, relu: bool, axis_name: str | None
@@ -76,31 +95,110 @@ def batch_norm(
 def _batch_norm_forward(
     x: jax.Array, scale: jax.Array, shift: jax.Array, epsilon: float, relu: bool, axis_name: str | None
 ) -> tuple[Any, Any]:
-    wide = x.astype(scale.dtype)
-    mean, square = wide.mean((0, 1, 2)), jnp.square(wide).mean((0, 1, 2))
-    if axis_name is not None:
-        mean, square = lax.pmean((mean, square), axis_name)
-    var = jnp.maximum(square - jnp.square(mean), 0)
-    inverse_std = lax.rsqrt(var + epsilon)
-    y = apply_norm(x, scale, shift, mean, inverse_std, relu)
-    return (y, mean, var), (x, scale, shift, mean, inverse_std)
+    stats, var = _observe(x, scale, shift, epsilon, axis_name)
+    y = x * by_channel(stats.factor) + by_channel(stats.offset)
+    return ((jnp.maximum(y, 0) if relu else y).astype(x.dtype), stats.mean, var), (x, stats)
 
 
 def _batch_norm_backward(epsilon: float, relu: bool, axis_name: str | None, residuals: Any, cotangents: Any) -> Any:
-    x, scale, shift, mean, inverse_std = residuals
-    wide, dy = x.astype(scale.dtype), cotangents[0].astype(scale.dtype)
-    factor = scale * inverse_std
+    x, stats = residuals
+    # On a GPU a barrier keeps XLA from storing the ReLU's mask in the forward pass: x says it again.
+    x = by_backend(x, cpu=lambda x: x, others=lax.optimization_barrier)
+    wide, dy = x.astype(stats.mean.dtype), cotangents[0].astype(stats.mean.dtype)
     if relu:
-        dy = jnp.where(wide * by_channel(factor) + by_channel(shift - mean * factor) > 0, dy, 0)
-    d_shift = dy.sum((0, 1, 2))
-    d_scale = ((dy * wide).sum((0, 1, 2)) - mean * d_shift) * inverse_std
-    count = x.size // x.shape[-1]
-    mean_dy, mean_dy_x = d_shift / count, d_scale / count
-    if axis_name is not None:
-        mean_dy, mean_dy_x = lax.pmean((mean_dy, mean_dy_x), axis_name)
-    slope = factor * inverse_std * mean_dy_x
-    dx = dy * by_channel(factor) - wide * by_channel(slope) - by_channel(factor * mean_dy - mean * slope)
-    return dx.astype(x.dtype), d_scale, d_shift
+        dy = jnp.where(wide * by_channel(stats.factor) + by_channel(stats.offset) > 0, dy, 0)
+    return _gradients(x, dy, stats, *_sums(dy, dy * wide), axis_name)
 
 
 batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def batch_norm_pool(
+    x: jax.Array, scale: jax.Array, shift: jax.Array, epsilon: float, axis_name: str | None, pool: Pool
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Batch normalisation, ReLU and a max pool, of which the pool comes first.
+
+    The greatest of normalised values is the normalised greatest value, or least where the channel's factor is negative.
+    So neither the normalised map nor its gradient is ever in memory at full size.
+
+    Args:
+      x: (n, h, w, c) array.
+      scale, shift, epsilon, axis_name: as in `batch_norm`.
+      pool: the geometry.
+
+    Returns:
+      (y (n, h', w', c) of x's dtype, mean (c,), biased variance (c,)); no gradient flows through the statistics.
+    """
+    return _batch_norm_pool_forward(x, scale, shift, epsilon, axis_name, pool)[0]
+
+
+def _batch_norm_pool_forward(
+    x: jax.Array, scale: jax.Array, shift: jax.Array, epsilon: float, axis_name: str | None, pool: Pool
+) -> tuple[Any, Any]:
+    stats, var = _observe(x, scale, shift, epsilon, axis_name)
+    sign = by_channel(jnp.where(stats.factor < 0, -1, 1).astype(x.dtype))
+    greatest, index = first_maximum(x * sign, pool)
+    chosen = greatest * sign
+    y = jnp.maximum(chosen * by_channel(stats.factor) + by_channel(stats.offset), 0)
+    index = jnp.where(y > 0, index, jnp.uint8(_CUT))
+    return (y.astype(x.dtype), stats.mean, var), (x, chosen, index, stats)
+
+
+def _batch_norm_pool_backward(
+    epsilon: float, axis_name: str | None, pool: Pool, residuals: Any, cotangents: Any
+) -> Any:
+    x, chosen, index, stats = residuals
+    dy = cotangents[0]
+    passed = jnp.where(index == _CUT, 0, dy).astype(stats.mean.dtype)
+    spread = hand_back(index, dy, pool, x.shape[1:3]).astype(stats.mean.dtype)
+    return _gradients(x, spread, stats, *_sums(passed, passed * chosen), axis_name)  # sums over windows, not pixels
+
+
+batch_norm_pool.defvjp(_batch_norm_pool_forward, _batch_norm_pool_backward)
+
+
+def _observe(
+    x: jax.Array, scale: jax.Array, shift: jax.Array, epsilon: float, axis_name: str | None
+) -> tuple[Statistics, jax.Array]:
+    """A batch's statistics, and its biased variance."""
+    wide = x.astype(scale.dtype)
+    mean, square = _means(*_sums(wide, jnp.square(wide)), x, axis_name)
+    var = jnp.maximum(square - jnp.square(mean), 0)
+    inverse_std = lax.rsqrt(var + epsilon)
+    factor = scale * inverse_std
+    return Statistics(mean, inverse_std, factor, shift - mean * factor), var
+
+
+def _gradients(
+    x: jax.Array, dy: jax.Array, stats: Statistics, d_shift: jax.Array, dy_x: jax.Array, axis_name: str | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Of x, scale and shift, from the gradient of the normalised map, its sum, and that of its products with x."""
+    d_scale = (dy_x - stats.mean * d_shift) * stats.inverse_std
+    mean_dy, mean_dy_x = _means(d_shift, d_scale, x, axis_name)
+    slope = stats.factor * stats.inverse_std * mean_dy_x
+    level = stats.factor * mean_dy - stats.mean * slope
+    dx = dy * by_channel(stats.factor) - x * by_channel(slope) - by_channel(level)
+    return dx.astype(x.dtype), d_scale, d_shift
+
+
+def _sums(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Of two maps over all but the channels; on a GPU by one reduction of both."""
+
+    def apart(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return a.sum((0, 1, 2)), b.sum((0, 1, 2))
+
+    def together(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+        zero = jnp.zeros((), a.dtype)
+        return lax.reduce((a, b), (zero, zero), lambda s, t: (s[0] + t[0], s[1] + t[1]), (0, 1, 2))
+
+    return by_backend(a, b, cpu=apart, others=together)
+
+
+def _means(a: jax.Array, b: jax.Array, x: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
+    """Two sums over a map x as means over it on all devices, which exchange one array."""
+    count = x.size // x.shape[-1]
+    if axis_name is None:
+        return a / count, b / count
+    both = lax.psum(jnp.stack([a, b]), axis_name) * (1 / (count * lax.axis_size(axis_name)))
+    return both[0], both[1]

@@ -1,23 +1,43 @@
-"""Max pooling whose gradient is fast on a CPU, and average pooling.
+"""Max pooling that remembers where each maximum was, and average pooling.
 
-XLA's CPU backend turns the gradient of a `reduce_window` maximum into scatters, which take most of a training step.
-There, `max_pool` keeps which element of each window was the maximum (one byte) and hands gradients back by shifts.
-Elsewhere it is XLA's own. Both send a tied window's gradient to its first maximum in row-major order.
+XLA hands the gradient of a `reduce_window` maximum back by scatters: on a CPU they take most of a training step, on a
+GPU they are atomic additions. Here the pool keeps which element of each window was the maximum (one byte), and the
+gradient is elementwise. A tied window's goes to its first maximum in row-major order, as XLA's and torch's do.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-Padding = tuple[tuple[int, int], tuple[int, int]]
+from googlenet_jax.models.backend import by_backend
+
+Rounding = Literal["ceil", "same", "floor"]
+NO_WINDOW, NO_ELEMENT = 254, 253  # beside a window's elements: of no window at all, of no element of this window
 
 
-def pool_padding(size: int, window: int, stride: int, rounding: Literal["ceil", "same", "floor"]) -> tuple[int, int]:
+class Pool(NamedTuple):
+    """The geometry of a max pool.
+
+    Attributes:
+      window, stride: side of the square window and its step, in pixels.
+      rounding: see `Variant.pool_rounding`.
+    """
+
+    window: int
+    stride: int
+    rounding: Rounding
+
+    def padding(self, sides: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Before and after each of these sides, in pixels; it never wins."""
+        return [pool_padding(side, self.window, self.stride, self.rounding) for side in sides]
+
+
+def pool_padding(size: int, window: int, stride: int, rounding: Rounding) -> tuple[int, int]:
     """Padding before and after one axis that gives a pool the output size of `rounding`.
 
     Args:
@@ -37,44 +57,68 @@ def pool_padding(size: int, window: int, stride: int, rounding: Literal["ceil", 
     return 0, (outputs - 1) * stride + window - size
 
 
-def max_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
-    """Max pooling; padding never wins.
+def max_pool(x: jax.Array, pool: Pool) -> jax.Array:
+    """Max pooling.
 
     Args:
       x: (n, h, w, c) float array.
-      window, stride: side of the square window and its step, in pixels.
-      padding: (before, after) of the height and of the width, in pixels.
+      pool: its geometry.
 
     Returns:
       (n, h', w', c) array of x's dtype, h' = (h + padding - window) // stride + 1.
     """
-    if jax.default_backend() == "cpu":
-        return _indexed_max_pool(x, window, stride, padding, x.shape[1:3])
-    return nn.max_pool(x, window_shape=(window, window), strides=(stride, stride), padding=padding)
+    return _max_pool(x, pool, x.shape[1:3])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
-def _indexed_max_pool(x: jax.Array, window: int, stride: int, padding: Padding, sides: tuple[int, int]) -> jax.Array:
-    for axis in (1, 2):  # the maximum of a square is that of its rows' maxima
-        pads = [(0, 0, 0)] * 4
-        pads[axis] = (*padding[axis - 1], 0)
-        padded = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), pads)
-        outputs = (padded.shape[axis] - window) // stride + 1
-        span = (outputs - 1) * stride + 1
-        x = functools.reduce(jnp.maximum, [lax.slice_in_dim(padded, i, i + span, stride, axis) for i in range(window)])
-    return x
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _max_pool(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
+    def row_by_row(x: jax.Array) -> jax.Array:
+        for axis, padding in enumerate(pool.padding(sides), 1):  # a square's maximum is that of its rows' maxima
+            pads = [(0, 0, 0)] * 4
+            pads[axis] = (*padding, 0)
+            padded = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), pads)
+            span = (padded.shape[axis] - pool.window) // pool.stride * pool.stride + 1
+            taps = [lax.slice_in_dim(padded, i, i + span, pool.stride, axis) for i in range(pool.window)]
+            x = functools.reduce(jnp.maximum, taps)
+        return x
+
+    def at_once(x: jax.Array) -> jax.Array:
+        window, strides = (pool.window, pool.window), (pool.stride, pool.stride)
+        return nn.max_pool(x, window_shape=window, strides=strides, padding=pool.padding(sides))
+
+    return by_backend(x, cpu=row_by_row, others=at_once)
 
 
-def _forward(
-    x: jax.Array, window: int, stride: int, padding: Padding, sides: tuple[int, int]
-) -> tuple[jax.Array, jax.Array]:
-    def first_maximum(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        padded = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), ((0, 0, 0), (*padding[0], 0), (*padding[1], 0), (0, 0, 0)))
-        rows, columns = ((side - window) // stride * stride + 1 for side in padded.shape[1:3])
+def _forward(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+    return first_maximum(x, pool)
+
+
+def _backward(pool: Pool, sides: tuple[int, int], index: jax.Array, dy: jax.Array) -> tuple[jax.Array]:
+    return (hand_back(index, dy, pool, sides),)
+
+
+_max_pool.defvjp(_forward, _backward)
+
+
+def first_maximum(x: jax.Array, pool: Pool) -> tuple[jax.Array, jax.Array]:
+    """Each window's maximum, and which of the window's elements is the first that has it.
+
+    Args:
+      x: (n, h, w, c) float array.
+      pool: the geometry.
+
+    Returns:
+      (n, h', w', c) array of x's dtype, and one of uint8: the element's place in the window, in row-major order.
+    """
+
+    def search(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        pads = [(before, after, 0) for before, after in pool.padding(x.shape[1:3])]
+        padded = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), ((0, 0, 0), *pads, (0, 0, 0)))
+        rows, columns = ((side - pool.window) // pool.stride * pool.stride + 1 for side in padded.shape[1:3])
         maximum = index = None
-        for tap in range(window * window):
-            i, j = divmod(tap, window)
-            value = padded[:, i : i + rows : stride, j : j + columns : stride]
+        for tap in range(pool.window * pool.window):
+            i, j = divmod(tap, pool.window)
+            value = padded[:, i : i + rows : pool.stride, j : j + columns : pool.stride]
             if maximum is None or index is None:
                 maximum, index = value, jnp.zeros(value.shape, jnp.uint8)
             else:
@@ -83,37 +127,88 @@ def _forward(
         assert maximum is not None and index is not None
         return maximum, index
 
-    return _in_own_computation(first_maximum, x)
+    return by_backend(x, cpu=lambda x: _in_own_computation(search, x), others=search)
 
 
-def _backward(
-    window: int, stride: int, padding: Padding, sides: tuple[int, int], index: jax.Array, dy: jax.Array
-) -> tuple[jax.Array]:
-    def hand_back(index: jax.Array, dy: jax.Array) -> jax.Array:
-        # Input pixels fall into stride x stride phases; within one, each tap is a plain shift of its share of dy.
-        lengths = [-(-(before + side) // stride) for side, (before, _) in zip(sides, padding, strict=True)]
+def hand_back(index: jax.Array, dy: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
+    """The gradient of a pool.
 
-        def phase(a: int, b: int) -> jax.Array:
-            total = jnp.zeros((dy.shape[0], *lengths, dy.shape[3]), dy.dtype)
-            for i in range(a, window, stride):
-                for j in range(b, window, stride):
-                    share = jnp.where(index == jnp.uint8(i * window + j), dy, 0)
-                    shifts = [
-                        (t // stride, n - o - t // stride, 0)
-                        for t, n, o in zip((i, j), lengths, dy.shape[1:3], strict=True)
-                    ]
-                    total += lax.pad(share, jnp.zeros((), dy.dtype), ((0, 0, 0), *shifts, (0, 0, 0)))
-            return total
+    Args:
+      index: (n, h', w', c) uint8 array, of `first_maximum`; values that are no element's take no gradient.
+      dy: (n, h', w', c) float array, the gradient of the maxima.
+      pool: the geometry.
+      sides: h and w of what was pooled, in pixels.
 
-        phases = jnp.stack([jnp.stack([phase(a, b) for b in range(stride)], 3) for a in range(stride)], 2)
-        dx = phases.reshape(dy.shape[0], lengths[0] * stride, lengths[1] * stride, dy.shape[3])
-        (top, _), (left, _) = padding
-        return dx[:, top : top + sides[0], left : left + sides[1]]
+    Returns:
+      (n, h, w, c) array of dy's dtype.
+    """
 
-    return (_in_own_computation(hand_back, index, dy),)
+    def phases(index: jax.Array, dy: jax.Array) -> jax.Array:
+        return _by_phase(index, dy, pool, sides)
+
+    def pixels(index: jax.Array, dy: jax.Array) -> jax.Array:
+        return _by_pixel(index, dy, pool, sides)
+
+    return by_backend(index, dy, cpu=lambda *args: _in_own_computation(phases, *args), others=pixels)
 
 
-_indexed_max_pool.defvjp(_forward, _backward)
+def _lengths(pool: Pool, sides: tuple[int, int]) -> list[int]:
+    """Strides that cover the sides, and what is padded before them."""
+    return [-(-(before + side) // pool.stride) for side, (before, _) in zip(sides, pool.padding(sides), strict=True)]
+
+
+def _cropped(dx: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
+    (top, _), (left, _) = pool.padding(sides)
+    return dx[:, top : top + sides[0], left : left + sides[1]]
+
+
+def _by_phase(index: jax.Array, dy: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
+    """Pixels fall into stride x stride phases; within one, each element of the window is a plain shift of its dy."""
+    lengths, stride = _lengths(pool, sides), pool.stride
+
+    def phase(a: int, b: int) -> jax.Array:
+        total = jnp.zeros((dy.shape[0], *lengths, dy.shape[3]), dy.dtype)
+        for i in range(a, pool.window, stride):
+            for j in range(b, pool.window, stride):
+                share = jnp.where(index == jnp.uint8(i * pool.window + j), dy, 0)
+                total += _shifted(share, 0, (i // stride, j // stride), lengths)
+        return total
+
+    stacked = jnp.stack([jnp.stack([phase(a, b) for b in range(stride)], 3) for a in range(stride)], 2)
+    return _cropped(stacked.reshape(len(dy), lengths[0] * stride, lengths[1] * stride, dy.shape[3]), pool, sides)
+
+
+def _by_pixel(index: jax.Array, dy: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
+    """Every pixel asks the windows over it: four of a 3x3 pool at stride 2.
+
+    It is elementwise on a view (n, rows, stride, columns, stride, c), so XLA fuses it into what reads it, where stacked
+    phases are written out first.
+    """
+    lengths, stride = _lengths(pool, sides), pool.stride
+    view = (len(dy), lengths[0], stride, lengths[1], stride, dy.shape[3])
+    total = jnp.zeros(view, dy.dtype)
+    reach = -(-pool.window // stride)  # windows over a pixel, along an axis
+    for a in range(reach):
+        for b in range(reach):
+            near, share = (
+                lax.broadcast_in_dim(_shifted(values, fill, (a, b), lengths), view, (0, 1, 3, 5))
+                for values, fill in ((index, NO_WINDOW), (dy, 0))
+            )
+            # Which element of the window that begins a rows and b columns of windows earlier the pixel is.
+            i, j = (
+                lax.broadcasted_iota(jnp.int32, (1, 1, stride, 1, stride, 1), axis) + stride * strides
+                for axis, strides in ((2, a), (4, b))
+            )
+            inside = (i < pool.window) & (j < pool.window)
+            element = jnp.where(inside, i * pool.window + j, NO_ELEMENT).astype(jnp.uint8)
+            total += jnp.where(near == element, share, 0)
+    return _cropped(total.reshape(len(dy), lengths[0] * stride, lengths[1] * stride, dy.shape[3]), pool, sides)
+
+
+def _shifted(values: jax.Array, fill: int, by: tuple[int, int], lengths: list[int]) -> jax.Array:
+    """(n, h', w', c) values moved down and right by so many windows, on a map of so many rows and columns."""
+    pads = [(t, n - o - t, 0) for t, n, o in zip(by, lengths, values.shape[1:3], strict=True)]
+    return lax.pad(values, jnp.asarray(fill, values.dtype), ((0, 0, 0), *pads, (0, 0, 0)))
 
 
 def _in_own_computation(f: Callable[..., Any], *args: jax.Array) -> Any:

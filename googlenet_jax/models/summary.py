@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
     Attributes:
       name: as in the parameter tree; conv2 includes conv2_reduce, as in the paper.
-      shape: of the output without the batch: (h, w, c), or (c,).
+      shape: of the output without the batch, before the pool that comes last: (h, w, c), or (c,).
       parameters: trained numbers.
       multiply_adds: of convolutions and products, for one image.
     """
@@ -61,19 +61,18 @@ def summarize(model: GoogLeNet, image_size: int = 224) -> list[Row]:
         return model.apply(variables, image, aux=True, capture_intermediates=True)[1]["intermediates"]
 
     outputs = traverse_util.flatten_dict(jax.eval_shape(run, variables), sep="/")
-    outputs.pop("__call__")  # the whole network's own
-    shapes = {name.removesuffix("/__call__"): value[0].shape[1:] for name, value in outputs.items()}
+    sides = {name.removesuffix("/product"): value[0].shape[1:3] for name, value in outputs.items() if "product" in name}
     kernels = traverse_util.flatten_dict(variables["params"])
 
     rows: dict[str, Row] = {}
     for (top, *rest), parameter in kernels.items():
-        name = "conv2" if top == "conv2_reduce" else top
+        name, layer = "conv2" if top == "conv2_reduce" else top, "/".join((top, *rest[:-1]))
         multiply_adds = 0
-        if rest[-1] == "kernel":
-            # Every kernel is used once for each position of its layer's map; sibling 1x1s share their block's map.
-            shape = shapes.get("/".join((top, *rest[:-1])), shapes[top])
-            multiply_adds = parameter.size * (math.prod(shape[:2]) if len(parameter.shape) == 4 else 1)
-        old = rows.get(name, Row(name, shapes[name], 0, 0))
+        if rest[-1] == "kernel":  # used once for each position of its layer's map
+            multiply_adds = parameter.size * math.prod(sides.get(layer, ()))
+        shape = outputs[f"{name}/__call__"][0].shape[1:]
+        shape = (*sides[layer], shape[-1]) if len(shape) == 3 and layer in sides else shape
+        old = rows.get(name, Row(name, shape, 0, 0))
         rows[name] = old._replace(
             parameters=old.parameters + parameter.size, multiply_adds=old.multiply_adds + multiply_adds
         )

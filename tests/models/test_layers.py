@@ -8,7 +8,8 @@ import pytest
 from jax import lax
 
 from googlenet_jax.models.layers import ConvUnit, Dropout, convolve, run_together
-from googlenet_jax.models.normalization import batch_norm, by_channel, local_response_norm
+from googlenet_jax.models.normalization import batch_norm, batch_norm_pool, by_channel, local_response_norm
+from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import PRESETS
 
 
@@ -38,35 +39,46 @@ def test_local_response_norm_is_caffes_formula():
     np.testing.assert_allclose(local_response_norm(x), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("backend", ["cpu", "others"])
+@pytest.mark.parametrize("pool", [None, Pool(3, 2, "ceil"), Pool(3, 2, "same"), Pool(2, 2, "floor")])
 @pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize("devices", [1, 4])
-def test_batch_norm_gradient_is_that_of_the_plain_formula(relu, devices):
+def test_batch_norm_gradient_is_that_of_the_plain_formula(devices, relu, pool, backend, as_on):
+    as_on(backend)
     with jax.enable_x64():
         rng = np.random.default_rng(0)
-        x, dy = rng.standard_normal((2, 8, 3, 2, 5)) * 2 + 1
+        x = rng.standard_normal((8, 6, 5, 5)) * 2 + 1
         scale, shift = rng.standard_normal((2, 5))
+        assert (scale < 0).any() and (scale > 0).any()
 
         def plain(x, scale, shift):
             mean, var = x.mean((0, 1, 2), keepdims=True), x.var((0, 1, 2), keepdims=True)
             y = (x - mean) / jnp.sqrt(var + 1e-3) * by_channel(scale) + by_channel(shift)
-            return jnp.maximum(y, 0) if relu else y
+            y = jnp.maximum(y, 0) if relu else y
+            if pool is None:
+                return y
+            (window, stride, _), padding = pool, ((0, 0), *pool.padding(x.shape[1:3]), (0, 0))
+            return lax.reduce_window(y, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), padding)
+
+        def ours(x, scale, shift):
+            if pool is not None and relu:
+                return batch_norm_pool(x, scale, shift, 1e-3, "batch", pool)
+            y, mean, var = batch_norm(x, scale, shift, 1e-3, relu, "batch")
+            return (y if pool is None else max_pool(y, pool)), mean, var
 
         def on_device(x, dy, scale, shift):
-            y, pull, mean, var = _vjp(x, scale, shift)
-            dx, d_scale, d_shift = pull(dy)
+            (y, mean, var), pull = jax.vjp(ours, x, scale, shift)
+            dx, d_scale, d_shift = pull((dy, jnp.zeros_like(mean), jnp.zeros_like(var)))
             return y, dx, lax.psum(d_scale, "batch"), lax.psum(d_shift, "batch"), mean, var
 
-        def _vjp(x, scale, shift):
-            (y, mean, var), pull = jax.vjp(lambda *a: batch_norm(*a, 1e-3, relu, "batch"), x, scale, shift)
-            return y, lambda dy: pull((dy, jnp.zeros_like(mean), jnp.zeros_like(var))), mean, var
-
+        y_plain, pull_plain = jax.vjp(plain, x, scale, shift)
+        dy = rng.standard_normal(y_plain.shape)
         parts = (a.reshape(devices, -1, *a.shape[1:]) for a in (x, dy))
         y, dx, d_scale, d_shift, mean, var = jax.pmap(on_device, "batch", in_axes=(0, 0, None, None))(
             *parts, scale, shift
         )
-        y_plain, pull_plain = jax.vjp(plain, x, scale, shift)
         dx_plain, d_scale_plain, d_shift_plain = pull_plain(dy)
-        np.testing.assert_allclose(y.reshape(x.shape), y_plain, atol=1e-12)
+        np.testing.assert_allclose(y.reshape(y_plain.shape), y_plain, atol=1e-12)
         np.testing.assert_allclose(dx.reshape(x.shape), dx_plain, atol=1e-12)
         np.testing.assert_allclose(d_scale[0], d_scale_plain, atol=1e-12)
         np.testing.assert_allclose(d_shift[0], d_shift_plain, atol=1e-12)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from googlenet_jax.models.pooling import adaptive_average_pool, average_pool, max_pool, pool_padding
+from googlenet_jax.models.pooling import Pool, adaptive_average_pool, average_pool, max_pool, pool_padding
 
 CASES = [  # height, width, window, stride, rounding
     (32, 32, 3, 2, "ceil"),
@@ -27,16 +27,14 @@ def reference(x, window, stride, padding):
     return lax.reduce_window(x, -jnp.inf, lax.max, windows, strides, ((0, 0), *padding, (0, 0)))
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])  # the path that a GPU takes is plain XLA and runs here too
+@pytest.mark.parametrize("backend", ["cpu", "others"])
 @pytest.mark.parametrize(("height", "width", "window", "stride", "rounding"), CASES)
-def test_max_pool_and_its_gradient_equal_xlas_with_many_ties(
-    height, width, window, stride, rounding, backend, monkeypatch
-):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+def test_max_pool_and_its_gradient_equal_xlas_with_many_ties(height, width, window, stride, rounding, backend, as_on):
+    as_on(backend)
     rng = np.random.default_rng(0)
     x = np.maximum(rng.integers(-3, 4, (3, height, width, 5)), 0).astype(np.float32)  # after ReLU most values tie at 0
     padding = tuple(pool_padding(side, window, stride, rounding) for side in (height, width))
-    y, pull = jax.vjp(lambda x: max_pool(x, window, stride, padding), x)
+    y, pull = jax.vjp(lambda x: max_pool(x, Pool(window, stride, rounding)), x)
     y_reference, pull_reference = jax.vjp(lambda x: reference(x, window, stride, padding), x)
     np.testing.assert_array_equal(y, y_reference)
     dy = rng.standard_normal(y.shape).astype(np.float32)
@@ -45,12 +43,12 @@ def test_max_pool_and_its_gradient_equal_xlas_with_many_ties(
 
 def test_max_pool_of_negative_maps_ignores_the_padding():
     x = -np.ones((1, 5, 5, 2), np.float32)
-    np.testing.assert_array_equal(max_pool(x, 3, 2, ((1, 1), (1, 1))), -np.ones((1, 3, 3, 2)))
+    np.testing.assert_array_equal(max_pool(x, Pool(3, 2, "same")), -np.ones((1, 3, 3, 2)))
 
 
 def test_max_pool_gives_no_finite_gradient_for_a_nan():
     x = np.zeros((1, 4, 4, 1), np.float32)
-    _, pull = jax.vjp(lambda x: max_pool(x, 2, 2, ((0, 0), (0, 0))), x)
+    _, pull = jax.vjp(lambda x: max_pool(x, Pool(2, 2, "ceil")), x)
     assert not np.isfinite(pull(np.full((1, 2, 2, 1), np.nan, np.float32))[0]).all()
 
 

@@ -15,6 +15,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as PIL and 
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
+Planes = tuple[jax.Array, ...]  # red, green and blue, each (h, w) float32
+_CONTRAST = 1  # of brightness, contrast, saturation and hue, which are changed in random order
+
 # Each draws from a key of its own, by its place here: a new one comes last and leaves what the others draw as it is.
 _CHANGES = ("shift", "flip", "color", "policy", "cutout", "erasing", "mix")
 _ERASED_AREA, _ERASED_ASPECT = (0.02, 0.33), (1 / 3.3, 1 / 0.3)  # torchvision's defaults; its aspect is height by width
@@ -108,26 +111,43 @@ def recolor(
     spans = jnp.array([brightness, contrast, saturation, hue])
     drawn = spans * jax.random.uniform(factor_key, (4,), minval=-1, maxval=1)
     factors, angle = 1 + drawn[:3], 2 * jnp.pi * drawn[3]
+    order = jax.random.permutation(order_key, 4 if hue else 3)
 
-    def turn(pixels: jax.Array) -> jax.Array:
-        cos, sin = jnp.cos(angle), jnp.sin(angle)
-        zero, one = jnp.zeros(()), jnp.ones(())
-        rotation = jnp.array([[one, zero, zero], [zero, cos, -sin], [zero, sin, cos]])
-        return jnp.clip(pixels @ (_FROM_YIQ @ rotation @ _TO_YIQ).T, 0, 255)
+    def changed(change: jax.Array, planes: Planes, mean: jax.Array | float) -> Planes:
+        base = jnp.where(change == 0, 0, jnp.where(change == _CONTRAST, mean, _grey(planes)))
+        factor = factors[jnp.minimum(change, 2)]
+        blended = tuple(jnp.clip(base + factor * (plane - base), 0, 255) for plane in planes)
+        return _choose(change == 3, _turned(planes, angle), blended) if hue else blended
 
-    def blend(base: jax.Array, pixels: jax.Array, factor: jax.Array) -> jax.Array:
-        return jnp.clip(base + factor * (pixels - base), 0, 255)
+    # Contrast alone takes more than a pixel: the mean grey of what comes before it. So the image is read twice, once
+    # for that mean and once for all changes, and no change leaves an image in memory.
+    planes = before = tuple(image[..., channel].astype(jnp.float32) for channel in range(3))
+    comes_before = jnp.bool_(True)
+    for change in order[:-1]:
+        comes_before &= change != _CONTRAST
+        before = _choose(comes_before, changed(change, before, 0.0), before)
+    mean = lax.optimization_barrier(_grey(before).mean())
+    for change in order:
+        planes = changed(change, planes, mean)
+    return jnp.stack(planes, -1)
 
-    changes = (
-        lambda x: blend(jnp.zeros(()), x, factors[0]),
-        lambda x: blend((x @ _LUMA).mean(), x, factors[1]),
-        lambda x: blend((x @ _LUMA)[..., None], x, factors[2]),
-        turn,
-    )
-    pixels = image.astype(jnp.float32)
-    for change in jax.random.permutation(order_key, 4 if hue else 3):
-        pixels = lax.switch(change, changes, pixels)
-    return pixels
+
+def _grey(planes: Planes) -> jax.Array:
+    red, green, blue = planes
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+
+
+def _turned(planes: Planes, angle: jax.Array) -> Planes:
+    """Colours turned about the grey axis of YIQ."""
+    cos, sin, zero, one = jnp.cos(angle), jnp.sin(angle), jnp.zeros(()), jnp.ones(())
+    rotation = jnp.array([[one, zero, zero], [zero, cos, -sin], [zero, sin, cos]])
+    rows = jnp.matmul(jnp.matmul(_FROM_YIQ, rotation, precision="highest"), _TO_YIQ, precision="highest")
+    red, green, blue = planes
+    return tuple(jnp.clip(row[0] * red + row[1] * green + row[2] * blue, 0, 255) for row in rows)
+
+
+def _choose(condition: jax.Array, then: Planes, otherwise: Planes) -> Planes:
+    return tuple(jnp.where(condition, a, b) for a, b in zip(then, otherwise, strict=True))
 
 
 def cutout(image: jax.Array, key: jax.Array, side: int) -> jax.Array:
