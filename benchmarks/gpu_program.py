@@ -172,15 +172,19 @@ def compile_program(flags: argparse.Namespace) -> Program:
         arguments = (placed(state, P()), placed(measured, P()), placed(images, P(AXIS)), placed(labels, P(AXIS)))
         lowered = jax.jit(whole, donate_argnums=(0, 1)).lower(*arguments)
     compiled = lowered.compile()
-    memory = compiled.memory_analysis()
+    memory: Any = compiled.memory_analysis()
     return Program(compiled.as_text() or "", memory.temp_size_in_bytes, memory.argument_size_in_bytes)
 
 
 def _train_step(config: Any, classes: int) -> tuple[Callable[..., Any], Callable[[], Any]]:
-    """The step, and what makes its state and measurements."""
+    """The step, and what makes its state and measurements; of earlier revisions too."""
+    import jax
+    import jax.numpy as jnp
+
     from googlenet_jax.data.preprocess import make_preprocess
     from googlenet_jax.models.make_model import make_model
     from googlenet_jax.system.parallel import AXIS
+    from googlenet_jax.train import setup
     from googlenet_jax.train.optimizer import make_optimizer
     from googlenet_jax.train.schedule import make_schedule
     from googlenet_jax.train.state import Measured, abstract_variables, create_state
@@ -188,14 +192,13 @@ def _train_step(config: Any, classes: int) -> tuple[Callable[..., Any], Callable
 
     model, optimizer = make_model(config, classes, AXIS), make_optimizer(config.optimizer)
     schedule = make_schedule(config.schedule, config.optimizer.learning_rate, 1000, config.num_epochs)
-    step = make_train_step(model, optimizer, schedule, make_preprocess(config), config)
+    packed = [setup.make_packings(model, config, "gpu")] if hasattr(setup, "make_packings") else []
+    step = make_train_step(model, optimizer, schedule, make_preprocess(config), config, *packed)
 
     def init() -> Any:
-        import jax
-        import jax.numpy as jnp
-
         variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_variables(model, config))
-        return create_state(variables, optimizer, config), Measured.empty()
+        state = create_state(variables, optimizer, config)
+        return setup.pack(state, *packed[0]) if packed else state, Measured.empty()
 
     return step, init
 
@@ -255,11 +258,9 @@ def report(program: Program, chip: Chip, batch: int, top: int) -> None:
 
 def compare(revision: str, arguments: Iterable[str]) -> None:
     """The same for an earlier revision of the project."""
-    root = Path(__file__).parents[1]
+    git = ["git", "-C", str(Path(__file__).parents[1]), "worktree"]
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(
-            ["git", "-C", str(root), "worktree", "add", "--quiet", "--detach", directory, revision], check=True
-        )
+        subprocess.run([*git, "add", "--quiet", "--detach", directory, revision], check=True)
         try:
             subprocess.run([sys.executable, __file__, "--tree", directory, *arguments], check=True)
         finally:
@@ -281,7 +282,8 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="where to write the compiled module")
     parser.add_argument("--top", type=int, default=25, help="how many of the largest kernels to print")
     parser.add_argument("--tree", default=str(Path(__file__).parents[1]), help="the project's files")
-    flags, flags.overrides = parser.parse_known_args()
+    flags, overrides = parser.parse_known_args()
+    flags.overrides = overrides
     if flags.compare:
         at = sys.argv.index("--compare") if "--compare" in sys.argv else None
         rest = sys.argv[1:at] + sys.argv[at + 2 :] if at else [a for a in sys.argv[1:] if "--compare" not in a]

@@ -184,7 +184,8 @@ class Module:
         body = self._inner(op)
         if not body:
             return sum(size_of(self.ops[o].type) for o in set(op.operands)) + size_of(op.type)
-        uses, share = self._uses(op), collections.defaultdict(float)
+        uses = self._uses(op)
+        share: dict[str, float] = collections.defaultdict(float)
         for inner in body:
             if inner.op == "parameter":
                 share[op.operands[int(inner.literal)]] += uses[inner.name]

@@ -92,6 +92,11 @@ def validate(config: ml_collections.ConfigDict) -> None:
             raise UserError(f"config lacks the field {name!r}: begin with googlenet_jax.config.default_config()")
         check_value(name, values[name])
     _check_schedule(config)
+    if config.eval.image_size and config.dataset.network_size:
+        raise UserError(
+            "config.eval.image_size and config.dataset.network_size both say at what size the network sees an image: "
+            "set one of them"
+        )
     if config.dataset.cache == "device" and config.augment.crop not in DEVICE_CROPS:
         raise UserError(
             f"config.augment.crop={config.augment.crop} is not cut on the device: set config.dataset.cache=host, or "

@@ -172,6 +172,14 @@ FIELDS: dict[str, Field] = {
     "checkpoint.keep": number(2, "newest checkpoints to keep, beside the best", 1).on_resume(),
     "eval.every_epochs": number(1.0, "epochs between evaluations; there is always one at the end").on_resume(),
     "eval.batch_size": number(None, "images a step of evaluation; none: batch_size", 1, kind=int).on_resume(),
+    "eval.image_size": number(
+        None,
+        "side of the square that evaluation and use crop, pixels; none: dataset.image_size; networks trained with "
+        "resized crops do better on somewhat larger images than those (arXiv 1906.06423)",
+        8,
+        4096,
+        kind=int,
+    ),
     "eval.resize": one_of("short", "before the crop", RESIZES),
     "eval.crop_fraction": number(0.875, "side of the central square that is evaluated, by the short side", 0.01, 1),
 }

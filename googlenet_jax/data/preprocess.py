@@ -90,14 +90,15 @@ class Preprocess:
 
 
 def make_preprocess(config: ml_collections.ConfigDict) -> Preprocess:
-    """What a configuration does to images: its crop, and its normalisation or its family's."""
+    """What a configuration does to images in use: its crop, and its normalisation or its family's."""
+    size = config.eval.image_size or config.dataset.image_size
     dataset, family = config.dataset, get_variant(config.model.variant).normalization
     return Preprocess(
-        image_size=dataset.image_size,
+        image_size=size,
         crop_fraction=config.eval.crop_fraction,
         mean=dataset.mean or family.mean,
         std=dataset.std or family.std,
         channel_order=dataset.channel_order or family.channel_order,
         resize=config.eval.resize,
-        network_size=dataset.network_size or dataset.image_size,
+        network_size=dataset.network_size or size,
     )

@@ -90,7 +90,8 @@ def _max_pool(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
 
 
 def _forward(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    return first_maximum(x, pool)
+    # On a GPU a barrier keeps what makes x, such as a concatenation, from being worked out anew for each element.
+    return first_maximum(by_backend(x, cpu=lambda x: x, others=lax.optimization_barrier), pool)
 
 
 def _backward(pool: Pool, sides: tuple[int, int], index: jax.Array, dy: jax.Array) -> tuple[jax.Array]:

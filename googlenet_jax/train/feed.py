@@ -54,7 +54,8 @@ def _from_host(
     source: Source, training: Training, bad_images: BadImageLog, first: int
 ) -> Generator[tuple[Any, Any], None, None]:
     process = Process(jax.process_index(), jax.process_count())
-    loaded = train_batches(source, training.config, training.preprocess.crop, bad_images, first, process)
+    crop = training.preprocess.replace(image_size=training.config.dataset.image_size).crop
+    loaded = train_batches(source, training.config, crop, bad_images, first, process)
     with contextlib.closing(loaded) as batches:
         split = (split_batch((batch.images, batch.labels), training.devices) for batch in batches)
         yield from jax_utils.prefetch_to_device(split, _AHEAD, _local(training), AXIS)

@@ -105,7 +105,7 @@ def _loop(
 
         val = None
         if validating:
-            val = validation.run(state.eval_variables, display.evaluated)
+            val = validation.run(training.take(state.eval_variables), display.evaluated)
             display.validated(run.write(step, calendar.epoch(step), "val", val))
         stopping = stop.after(step) or step == end
         if validating or stopping or save.due(step):
@@ -120,7 +120,7 @@ class _Saving:
     """Saves a state with all that it takes to use it."""
 
     def __init__(self, saved: Checkpoints, training: Training, images: dict[str, Any]):
-        self._saved, self._calendar, config = saved, training.calendar, training.config
+        self._saved, self._training, config = saved, training, training.config
         every = config.checkpoint.every_epochs
         self._every_epochs = config.eval.every_epochs if every is None else every
         self._meta = images | {
@@ -130,12 +130,12 @@ class _Saving:
         }
 
     def due(self, step: int) -> bool:
-        return self._calendar.due(step, self._every_epochs)
+        return self._training.calendar.due(step, self._every_epochs)
 
     def __call__(self, state: TrainState, step: int, val: dict[str, float] | None) -> None:
-        meta = self._meta | {"step": step, "epoch": self._calendar.epoch(step)}
+        meta = self._meta | {"step": step, "epoch": self._training.calendar.epoch(step)}
         heartbeat.pause()  # a slow disk is no hang
-        self._saved.save(step, items(state), meta, val)
+        self._saved.save(step, items(self._training.take(state)), meta, val)
 
 
 def _diverged(skipped_in_a_row: float, checkpoint: Path) -> UserError:

@@ -106,8 +106,15 @@ def decayed(params: Any, exclude: tuple[str, ...]) -> Any:
     """
 
     def touches(path: tuple[jax.tree_util.DictKey, ...], _: Any) -> bool:
-        names = [key.key for key in path]
-        kind = "norm" if "bn" in names else "bias" if names[-1] == "bias" else "kernel"
-        return kind not in exclude
+        return kind_of(tuple(key.key for key in path)) not in exclude
 
     return jax.tree_util.tree_map_with_path(touches, params)
+
+
+def kind_of(path: tuple[str, ...]) -> str:
+    """What a parameter is: "kernel", "bias" (of a convolution or classifier), or "norm" (scale or shift of batch norm).
+
+    Args:
+      path: its names, from the root, such as ("conv1", "bn", "scale"); or a kind, which is that of several as one.
+    """
+    return "norm" if "bn" in path else path[-1]

@@ -13,7 +13,8 @@ from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.models.make_model import make_model
 from googlenet_jax.system.parallel import AXIS, parallel, replicate, select_devices, split_batch
 from googlenet_jax.train.calendar import Calendar, make_calendar
-from googlenet_jax.train.optimizer import make_optimizer
+from googlenet_jax.train.optimizer import kind_of, make_optimizer
+from googlenet_jax.train.packing import Packing, pack, unpack
 from googlenet_jax.train.schedule import make_schedule
 from googlenet_jax.train.state import Measured, TrainState, abstract_variables, create_state, draw_variables
 from googlenet_jax.train.step import make_train_step
@@ -30,8 +31,9 @@ class Training:
       schedule: learning rate by step.
       calendar: its epochs and steps.
       devices: it runs on.
+      packings: how trees lie on the devices, see `make_packings`.
       step: the train step on all devices: (state, measured, images, labels) -> (state, measured), the first two
-        replicated and overwritten, images (devices, n, h, w, 3) uint8 and labels (devices, n) int32.
+        placed by `place` and overwritten, images (devices, n, h, w, 3) uint8 and labels (devices, n) int32.
       init: the state at step 0, from variables.
     """
 
@@ -41,6 +43,7 @@ class Training:
     schedule: optax.Schedule
     devices: list[jax.Device]
     calendar: Calendar
+    packings: tuple[Packing, ...]
     step: Callable[..., tuple[TrainState, Measured]]
     init: Callable[[Any], TrainState]
 
@@ -55,8 +58,12 @@ class Training:
         return jax.eval_shape(self.init, abstract_variables(self.model, self.config))
 
     def place(self, tree: Any) -> Any:
-        """Puts a tree on every device."""
-        return replicate(tree, self.devices)
+        """Puts a tree on every device, as `step` takes it."""
+        return replicate(pack(tree, *self.packings), self.devices)
+
+    def take(self, tree: Any) -> Any:
+        """A tree that `place` put there, or a part of it, as it was before."""
+        return jax.jit(unpack)(tree) if self.packings else tree
 
     def split(self, batch: Any) -> Any:
         """Shapes a batch for `step`."""
@@ -88,7 +95,8 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
     calendar = make_calendar(config.num_epochs, num_images, config.batch_size)
     rate = config.optimizer.learning_rate
     schedule = make_schedule(config.schedule, rate, calendar.steps_per_epoch, config.num_epochs)
-    step = make_train_step(model, optimizer, schedule, preprocess, config)
+    packings = make_packings(model, config, devices[0].platform)
+    step = make_train_step(model, optimizer, schedule, preprocess, config, packings)
     return Training(
         config=config,
         model=model,
@@ -96,6 +104,26 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
         schedule=schedule,
         devices=devices,
         calendar=calendar,
+        packings=packings,
         step=parallel(step, devices, replicated=2, split=2, donate=2),
         init=lambda variables: create_state(variables, optimizer, config),
     )
+
+
+def make_packings(model: GoogLeNet, config: ml_collections.ConfigDict, platform: str) -> tuple[Packing, ...]:
+    """How the parameters and running statistics lie in vectors while they are trained.
+
+    Args:
+      model: the network.
+      config: the whole configuration.
+      platform: of the devices. A CPU's kernels cost nothing to launch: there trees stay trees. So they do where the
+        optimizer treats single parameters apart.
+
+    Returns:
+      Packings of all trees like the parameters, one vector a kind, and like the statistics, one vector.
+    """
+    if platform == "cpu" or config.optimizer.freeze or config.optimizer.lr_factors:
+        return ()
+    variables = abstract_variables(model, config)
+    params = Packing.of(variables["params"], kind_of)
+    return (params, *(Packing.of(tree, lambda _: "statistic") for name, tree in variables.items() if name != "params"))

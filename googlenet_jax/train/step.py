@@ -1,6 +1,6 @@
 """The train step: one function of state and batch, written for one device's share and run by `parallel`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from googlenet_jax.evaluate.metrics import cross_entropy, measure
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.system.parallel import AXIS
 from googlenet_jax.train.loss import total_loss
+from googlenet_jax.train.packing import Packing, pack, unpack
 from googlenet_jax.train.state import Measured, TrainState
 
 Step = Callable[[TrainState, Measured, jax.Array, jax.Array], tuple[TrainState, Measured]]
@@ -28,6 +29,7 @@ def make_train_step(
     schedule: optax.Schedule,
     preprocess: Preprocess,
     config: ml_collections.ConfigDict,
+    packings: Sequence[Packing] = (),
 ) -> Step:
     """The train step of a configuration.
 
@@ -37,6 +39,7 @@ def make_train_step(
       schedule: from `make_schedule`.
       preprocess: normalises images.
       config: the whole configuration.
+      packings: of the state's trees.
 
     Returns:
       A function of the state, what was measured so far, (n, h, w, 3) uint8 images and (n,) int32 labels that gives the
@@ -51,7 +54,7 @@ def make_train_step(
         images, targets, labels = mix(images, labels, keys, config.augment, model.num_classes)
 
         grads, logits, stats = _gradients(loss, state, images, targets, dropout_key, config.optimizer.accumulate_steps)
-        grads, stats = lax.pmean((grads, stats), AXIS)
+        grads, stats = lax.pmean(pack((grads, stats), *packings), AXIS)
         norm = optax.tree.norm(grads)
         # Through an exchange: XLA's CPU backend would otherwise work it out again for every parameter.
         finite = lax.pmin(jnp.isfinite(norm).astype(jnp.int32), AXIS) == 1
@@ -89,8 +92,8 @@ def _gradients(
 ) -> tuple[Any, jax.Array, Any]:
     """The loss's gradients over this device's images in so many parts, the logits, and the new statistics."""
     gradient, scale = jax.grad(loss, has_aux=True), state.loss_scale.scale
-    params = state.variables["params"]
-    stats = {name: value for name, value in state.variables.items() if name != "params"}
+    variables = unpack(state.variables)
+    params, stats = variables["params"], {name: value for name, value in variables.items() if name != "params"}
     if parts == 1:
         grads, (logits, stats) = gradient(params, stats, images, targets, key, scale)
         return jax.tree.map(lambda g: g / scale, grads), logits, stats
