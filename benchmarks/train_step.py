@@ -13,63 +13,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import jax
 import numpy as np
 import torch
 from torch import nn
+from torch_googlenet import GoogLeNet
 
-from googlenet_jax.models.googlenet import TABLE_1
 from googlenet_jax.system import runtime
-
-
-def conv(inputs: int, outputs: int, window: int = 1, stride: int = 1) -> nn.Module:
-    """Convolution, batch norm, ReLU."""
-    product = nn.Conv2d(inputs, outputs, window, stride, window // 2, bias=False)
-    return nn.Sequential(product, nn.BatchNorm2d(outputs, eps=1e-3), nn.ReLU(inplace=True))
-
-
-class Inception(nn.Module):
-    """The inception block in PyTorch."""
-
-    def __init__(self, inputs: int, widths: tuple[int, ...]):
-        super().__init__()
-        one, three_reduce, three, five_reduce, five, proj = widths
-        self.branches = nn.ModuleList(
-            [
-                conv(inputs, one),
-                nn.Sequential(conv(inputs, three_reduce), conv(three_reduce, three, 3)),
-                nn.Sequential(conv(inputs, five_reduce), conv(five_reduce, five, 5)),
-                nn.Sequential(nn.MaxPool2d(3, 1, 1), conv(inputs, proj)),
-            ]
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, c, h, w) -> (n, total width, h, w)."""
-        return torch.cat([branch(x) for branch in self.branches], 1)
-
-
-def torch_googlenet(num_classes: int) -> nn.Module:
-    """The `batchnorm` family in PyTorch, without auxiliary heads."""
-
-    def pool() -> nn.Module:
-        return nn.MaxPool2d(3, 2, ceil_mode=True)
-
-    layers: list[nn.Module] = [conv(3, 64, 7, 2), pool(), conv(64, 64), conv(64, 192, 3), pool()]
-    width = 192
-    for block, widths in TABLE_1.items():
-        layers += [pool()] if block in ("4a", "5a") else []
-        layers += [Inception(width, widths)]
-        width = widths.total
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.4), nn.Linear(width, num_classes)]
-    return nn.Sequential(*layers)
 
 
 def torch_step(images: np.ndarray, labels: np.ndarray, threads: int) -> Callable[[], None]:
     """A PyTorch train step on a fixed batch."""
     torch.set_num_threads(threads)
-    model = torch_googlenet(10).to(memory_format=torch.channels_last).train()
+    model = GoogLeNet(10).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
     x = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2) / 128 - 1)
     x = x.contiguous(memory_format=torch.channels_last)
@@ -77,7 +35,7 @@ def torch_step(images: np.ndarray, labels: np.ndarray, threads: int) -> Callable
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(model(x), y).backward()
+        nn.functional.cross_entropy(model(x)[0], y).backward()
         optimizer.step()
 
     return step

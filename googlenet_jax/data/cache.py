@@ -18,9 +18,10 @@ CROPS_LATER = tuple(name for name, row in DEVICE_CROPS.items() if row)  # cut fr
 
 
 def cached_side(config: ml_collections.ConfigDict) -> int:
-    """The squares' side, pixels: the network's, or where crops are cut later the whole that its central crop is of."""
-    size = config.dataset.image_size
-    return round(size / config.eval.crop_fraction) if config.augment.crop in CROPS_LATER else size
+    """The squares' side, pixels: the network's, or where crops are cut later the whole that evaluation's is cut of."""
+    if config.augment.crop in CROPS_LATER:
+        return round((config.eval.image_size or config.dataset.image_size) / config.eval.crop_fraction)
+    return config.dataset.image_size
 
 
 def cached(

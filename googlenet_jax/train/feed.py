@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from flax import jax_utils
@@ -77,7 +78,7 @@ def _from_devices(source: ArraySource, training: Training, first: int) -> Genera
         if epoch != at:
             at, ordered = epoch, order.indices(config.seed, count, epoch * count, epochs * count).astype(np.int32)
             ordered = replicate(ordered, training.devices)
-        yield take(images, labels, ordered, np.array([number, start], np.int32), places)
+        yield take(images, labels, ordered, np.array([config.seed, number, start], np.uint32), places)
 
 
 def _spread(array: np.ndarray, training: Training) -> jax.Array:
@@ -109,12 +110,12 @@ def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
     def take(
         images: jax.Array, labels: jax.Array, ordered: jax.Array, position: jax.Array, places: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        number, start = position
-        wanted = ordered[start + places]
+        seed, number, start = position
+        wanted = ordered[start.astype(jnp.int32) + places]
         chosen = images[wanted]
         if crop is not None:
             # Beside the step's two keys, and as there by an image's place in the whole batch.
-            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), number), 2)
+            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), number), 2)
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, places)
             chosen = jax.vmap(lambda image, key: crop(image, key, config))(chosen, keys)
         return chosen, labels[wanted]

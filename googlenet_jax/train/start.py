@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import ml_collections
 
 from googlenet_jax.config.checks import differences
@@ -67,7 +68,8 @@ def start(saved: Checkpoints, run: RunDirectory, training: Training, images: dic
         return training.place(state if config.init_from is None else initialize(state, config, training.preprocess))
     step, found = restored
     log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
-    return training.place(TrainState(variables=found["variables"], ema=found["ema"], **found["training"]))
+    seed = jnp.asarray(config.seed, jnp.uint32)
+    return training.place(TrainState(variables=found["variables"], ema=found["ema"], seed=seed, **found["training"]))
 
 
 def _check(meta: dict[str, Any], run: RunDirectory, training: Training, images: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ class TrainState(flax.struct.PyTreeNode):
       opt_state: the optimizer's.
       loss_scale: the loss scale and the count of skipped steps.
       ema: running average of `variables`, or None.
+      seed: of every random stream, uint32 scalar. Here, and not in the program, so that trainings that differ in it
+        alone compile once.
     """
 
     step: jax.Array
@@ -30,6 +32,7 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: Any
     loss_scale: LossScale
     ema: Any
+    seed: jax.Array
 
     @property
     def eval_variables(self) -> Any:
@@ -108,4 +111,5 @@ def create_state(
         opt_state=optimizer.init(variables["params"]),
         loss_scale=make_loss_scale(config.precision),
         ema=None if config.optimizer.ema_decay is None else jax.tree.map(jnp.copy, variables),
+        seed=jnp.asarray(config.seed, jnp.uint32),
     )

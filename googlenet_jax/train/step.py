@@ -48,7 +48,7 @@ def make_train_step(
     loss = _make_loss(model, config)
 
     def step(state: TrainState, so_far: Measured, images: jax.Array, labels: jax.Array) -> tuple[TrainState, Measured]:
-        keys, dropout_key = _random_keys(config.seed, state.step, len(labels))
+        keys, dropout_key = _random_keys(state.seed, state.step, len(labels))
         images = preprocess.normalize(augment(images, keys, config.augment))
         images = erase(images, keys, config.augment)
         images, targets, labels = mix(images, labels, keys, config.augment, model.num_classes)
@@ -68,7 +68,7 @@ def make_train_step(
     return step
 
 
-def _random_keys(seed: int, step: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
+def _random_keys(seed: jax.Array, step: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
     """(n,) keys of this device's images, and dropout's; an image's is the same on any number of devices."""
     augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
     place = lax.axis_index(AXIS) * n + jnp.arange(n)  # in the whole batch
@@ -130,4 +130,4 @@ def _updated(
         ema = jax.tree.map(lambda e, v: decay * e + (1 - decay) * v, ema, variables)
     new, old = (variables, opt_state, ema), (state.variables, state.opt_state, state.ema)
     new = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
-    return TrainState(state.step + 1, new[0], new[1], state.loss_scale.update(finite), new[2])
+    return TrainState(state.step + 1, new[0], new[1], state.loss_scale.update(finite), new[2], state.seed)
