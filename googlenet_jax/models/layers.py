@@ -4,6 +4,7 @@ Kernels are (height, width, in, out), feature maps (n, h, w, c). Parameters and 
 the module's `dtype`.
 """
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,9 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from googlenet_jax.models.backend import by_backend
 from googlenet_jax.models.normalization import apply_norm, batch_norm, batch_norm_pool, by_channel
 from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import Variant
+
+_FULL = 8  # channels below which cuDNN leaves its fast way
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = False) -> jax.Array:
@@ -44,8 +48,46 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = Fals
             padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
             patches = jnp.concatenate([padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)], -1)
             return convolve(patches, kernel.reshape(1, 1, -1, kernel.shape[-1]))
-    padding = "SAME" if same else ((k // 2, k // 2), (k // 2, k // 2))
+    plainly = functools.partial(_convolve, stride=stride, same=same)
+    if x.shape[-1] < _FULL:
+        return by_backend(x, kernel, cpu=plainly, others=functools.partial(_convolve_few, stride=stride, same=same))
+    return plainly(x, kernel)
+
+
+def _convolve(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> jax.Array:
+    padding = [_padding(side, kernel.shape[0], stride, same) for side in x.shape[1:3]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _padding(side: int, window: int, stride: int, same: bool) -> tuple[int, int]:
+    if not same:
+        return window // 2, window // 2
+    total = max((-(-side // stride) - 1) * stride + window - side, 0)
+    return total // 2, total - total // 2
+
+
+def _convolve_few(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> jax.Array:
+    """A convolution of an image's three channels with as many as matrix units take at once.
+
+    At stride 2 it is one of squares of 2x2 pixels at stride 1, of four times as many channels. What is filled up is 0.
+    """
+    (window, _, _, features), fill = kernel.shape, -x.shape[-1] % (_FULL // stride)
+    pads, kernel_pads, squares = [], [], 0
+    for side in x.shape[1:3]:
+        before, after = _padding(side, window, stride, same)
+        outputs = (side + before + after - window) // stride + 1
+        front = -before % stride  # so that every output begins with a whole square
+        squares = -(-(front + window) // stride)  # that the kernel covers
+        kernel_pads.append((front, squares * stride - window - front, 0))
+        pads.append((before + front, stride * (outputs + squares - 1) - side - before - front, 0))
+    zero = jnp.zeros((), x.dtype)
+    x = lax.pad(x, zero, ((0, 0, 0), *pads, (0, fill, 0)))
+    kernel = lax.pad(kernel, zero, (*kernel_pads, (0, fill, 0), (0, 0, 0)))
+    n, h, w, c = x.shape
+    x = x.reshape(n, h // stride, stride, w // stride, stride, c).transpose(0, 1, 3, 2, 4, 5)
+    kernel = kernel.reshape(squares, stride, squares, stride, c, features).transpose(0, 2, 1, 3, 4, 5)
+    x, kernel = x.reshape(*x.shape[:3], -1), kernel.reshape(squares, squares, -1, features)
+    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 class BatchNorm(nn.Module):

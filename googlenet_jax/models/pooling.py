@@ -236,8 +236,11 @@ def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     Returns:
       (n, h', w', c) array of x's dtype.
     """
-    sides = min(window, x.shape[1]), min(window, x.shape[2])
-    return nn.avg_pool(x, window_shape=sides, strides=(stride, stride))
+    for axis in (1, 2):
+        side = min(window, x.shape[axis])
+        starts = range(0, x.shape[axis] - side + 1, stride)
+        x = _averages(x, axis, [(start, start + side) for start in starts])
+    return x
 
 
 def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
@@ -252,6 +255,10 @@ def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
     """
     for axis in (1, 2):
         side = x.shape[axis]
-        ends = [(i * side // size, -(-(i + 1) * side // size)) for i in range(size)]
-        x = jnp.stack([lax.slice_in_dim(x, start, stop, 1, axis).mean(axis) for start, stop in ends], axis)
+        x = _averages(x, axis, [(i * side // size, -(-(i + 1) * side // size)) for i in range(size)])
     return x
+
+
+def _averages(x: jax.Array, axis: int, ends: list[tuple[int, int]]) -> jax.Array:
+    """Of these stretches of an axis: few enough that slices are faster than a window, whose gradient is one too."""
+    return jnp.stack([lax.slice_in_dim(x, start, stop, 1, axis).mean(axis) for start, stop in ends], axis)

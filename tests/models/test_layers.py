@@ -13,6 +13,28 @@ from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import PRESETS
 
 
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("sides", [(12, 12), (7, 10), (9, 3)])
+@pytest.mark.parametrize("window", [7, 3])
+def test_few_channels_are_the_same_convolution_on_every_backend(window, sides, stride, same, as_on):
+    random = np.random.default_rng(0)
+    x, kernel = random.standard_normal((2, *sides, 3)), random.standard_normal((window, window, 3, 5))
+    padding = "SAME" if same else [(window // 2, window // 2)] * 2
+
+    def plain(x, kernel):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=numbers)
+
+    with jax.enable_x64():
+        as_on("others")
+        y, pull = jax.vjp(lambda x, kernel: convolve(x, kernel, stride, same), x, kernel)
+        y_plain, pull_plain = jax.vjp(plain, x, kernel)
+        np.testing.assert_allclose(y, y_plain, atol=1e-12)
+        for ours, plains in zip(pull(np.ones_like(y) + y), pull_plain(np.ones_like(y) + y), strict=True):
+            np.testing.assert_allclose(ours, plains, atol=1e-10)
+
+
 @pytest.mark.parametrize("side", [1, 2, 3, 7])
 @pytest.mark.parametrize("window", [1, 3, 5])
 def test_every_shortcut_is_the_same_convolution(side, window):
