@@ -1,12 +1,13 @@
 """A recipe's train step and inference on this machine's GPU, beside PyTorch's in the same run: images a second.
 
     python benchmarks/gpu_step.py --batch 256 512                 # the train step; torch.compile, AMP, channels_last
-    python benchmarks/gpu_step.py --batch 256 --profile trace         # where its time goes, beside the program's bound
+    python benchmarks/gpu_step.py --batch 256 --profile trace     # where its time goes, beside the program's bound
     python benchmarks/gpu_step.py --inference --batch 1 64 256    # the network alone
 
 The images lie on the device. This project's step does all that the recipe says: colours, flips, dropout, auxiliary
 heads, averages; PyTorch's has the network, the loss, and SGD, and no change of colours. Each figure is the median over
-the timed steps. XLA and PyTorch run one after the other in this process, on half of the memory each.
+the timed steps. XLA and PyTorch run one after the other in this process, on half of the memory each. For a profile set
+XLA_FLAGS=--xla_gpu_enable_command_buffer= so that all kernels keep their names.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def _timed(step: Callable[[], Any], wait: Callable[[Any], Any], steps: int) -> f
     return median(seconds)
 
 
-def jax_train(config: Any, batch: int) -> tuple[Callable[[], Any], Callable[[], str]]:
+def jax_train(config: Any, batch: int) -> tuple[Callable[[], Any], str]:
     """This project's step on a batch that lies on the device, and the compiled program's text."""
     config.batch_size, config.num_devices = batch, 1
     size, classes = config.dataset.image_size, 1000 if config.dataset.image_size > 64 else 10
@@ -70,13 +71,15 @@ def jax_train(config: Any, batch: int) -> tuple[Callable[[], Any], Callable[[], 
     labels = random.integers(0, classes, batch).astype(np.int32)
     inputs = jax.device_put(training.split((images, labels)))
 
+    program: Any = training.step
+    compiled = program.lower(state, measured, *inputs).compile()
+
     def step() -> Any:
         nonlocal state, measured
-        state, measured = training.step(state, measured, *inputs)
+        state, measured = compiled(state, measured, *inputs)
         return measured
 
-    program: Any = training.step
-    return step, lambda: program.lower(state, measured, *inputs).compile().as_text()
+    return step, compiled.as_text()
 
 
 def jax_inference(config: Any, batch: int) -> Callable[[], Any]:
@@ -137,7 +140,7 @@ def profile(step: Callable[[], Any], text: str, chip: Chip, directory: Path, ste
         for _ in range(steps):
             result = step()
         jax.block_until_ready(result)
-    data = jax.profiler.ProfileData.from_file(str(max(directory.rglob("*.xplane.pb"))))
+    data: Any = jax.profiler.ProfileData.from_file(str(max(directory.rglob("*.xplane.pb"))))
     kernels = {_plain(kernel.op.name): kernel for kernel in Module(text).kernels()}
     seconds: dict[str, float] = collections.defaultdict(float)
     single: dict[str, float] = collections.defaultdict(float)
@@ -187,7 +190,7 @@ def main() -> None:
         "--profile", type=Path, metavar="DIR", help="print the kernels' times too; the trace lies there"
     )
     parser.add_argument("--lock", type=Path, help="a file: of several runs at once that name it one measures at a time")
-    parser.add_argument("--without_torch", action="store_true", help="this project alone")
+    parser.add_argument("--only", choices=("jax", "torch"), help="one of the two")
     flags, overrides = parser.parse_known_args()
     changes, rest = take_overrides(overrides)
     if rest:
@@ -198,28 +201,32 @@ def main() -> None:
     print(f"{device.device_kind}, jax {jax.__version__}", flush=True)
     best: dict[str, float] = {}
 
+    def recipe() -> Any:
+        return override(read_recipe(flags.recipe), {name: parse(name, text) for name, text in changes.items()})
+
     def tell(who: str, batch: int, seconds: float, note: str = "") -> None:
         best[who] = max(best.get(who, 0), batch / seconds)
         print(f"{who:8s} batch {batch:5d} {1e3 * seconds:8.3f} ms {batch / seconds:9,.0f} images/s{note}", flush=True)
 
-    for batch in flags.batch:
-        config = override(read_recipe(flags.recipe), {name: parse(name, text) for name, text in changes.items()})
+    for batch in flags.batch if flags.only != "torch" else []:
+        config = recipe()
         start = time.perf_counter()
-        step, text = (jax_inference(config, batch), lambda: "") if flags.inference else jax_train(config, batch)
+        step, text = (jax_inference(config, batch), "") if flags.inference else jax_train(config, batch)
         jax.block_until_ready(step())
         first = time.perf_counter() - start
         seconds = timed(step, jax.block_until_ready, flags)
         peak = (device.memory_stats() or {}).get("peak_bytes_in_use", 0) / 2**30
         tell("jax", batch, seconds, f"   first step {first:.0f} s, peak memory {peak:.2f} GiB")
         if flags.profile and not flags.inference:
-            profile(step, text(), chip, flags.profile)
-    if flags.without_torch:
+            profile(step, text, chip, flags.profile)
+    if flags.only == "jax":
         return
     import torch
 
     print(f"torch {torch.__version__}")
     for batch in flags.batch:
         start = time.perf_counter()
+        config = recipe()
         other = torch_step(batch, config.dataset.image_size, flags.inference, config.precision.compute_dtype)
         other()
         torch.cuda.synchronize()
@@ -229,7 +236,8 @@ def main() -> None:
         peak = torch.cuda.max_memory_allocated() / 2**30
         tell("torch", batch, seconds, f"   first step {first:.0f} s, peak memory {peak:.2f} GiB")
         torch._dynamo.reset()
-    print(f"speed relative to torch, the best batch of each: {best['jax'] / best['torch']:.2f}")
+    if not flags.only:
+        print(f"speed relative to torch, the best batch of each: {best['jax'] / best['torch']:.2f}")
 
 
 if __name__ == "__main__":
