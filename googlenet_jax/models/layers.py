@@ -67,26 +67,29 @@ def _padding(side: int, window: int, stride: int, same: bool) -> tuple[int, int]
 
 
 def _convolve_few(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> jax.Array:
-    """A convolution of an image's three channels with as many as matrix units take at once.
+    """A convolution of an image's three channels with as many as matrix units want.
 
-    At stride 2 it is one of squares of 2x2 pixels at stride 1, of four times as many channels. What is filled up is 0.
+    An image is cut into squares of stride x stride pixels, and all squares in a row that a kernel covers lie side by
+    side as channels: what is left is a convolution along the columns, at stride 1.
     """
-    (window, _, _, features), fill = kernel.shape, -x.shape[-1] % (_FULL // stride)
-    pads, kernel_pads, squares = [], [], 0
+    (window, _, channels, features), pads, kernel_pads, squares = kernel.shape, [], [], 0
     for side in x.shape[1:3]:
         before, after = _padding(side, window, stride, same)
         outputs = (side + before + after - window) // stride + 1
         front = -before % stride  # so that every output begins with a whole square
         squares = -(-(front + window) // stride)  # that the kernel covers
+        squares += -squares % (_FULL // stride**2)
         kernel_pads.append((front, squares * stride - window - front, 0))
         pads.append((before + front, stride * (outputs + squares - 1) - side - before - front, 0))
     zero = jnp.zeros((), x.dtype)
-    x = lax.pad(x, zero, ((0, 0, 0), *pads, (0, fill, 0)))
-    kernel = lax.pad(kernel, zero, (*kernel_pads, (0, fill, 0), (0, 0, 0)))
-    n, h, w, c = x.shape
-    x = x.reshape(n, h // stride, stride, w // stride, stride, c).transpose(0, 1, 3, 2, 4, 5)
-    kernel = kernel.reshape(squares, stride, squares, stride, c, features).transpose(0, 2, 1, 3, 4, 5)
-    x, kernel = x.reshape(*x.shape[:3], -1), kernel.reshape(squares, squares, -1, features)
+    x = lax.pad(lax.optimization_barrier(x), zero, ((0, 0, 0), *pads, (0, 0, 0)))
+    kernel = lax.pad(kernel, zero, (*kernel_pads, (0, 0, 0), (0, 0, 0)))
+    n, h, w, _ = x.shape
+    x = x.reshape(n, h // stride, stride, w // stride, stride * channels).transpose(0, 1, 3, 2, 4)
+    outputs = w // stride - squares + 1
+    x = jnp.stack([x[:, :, i : i + outputs] for i in range(squares)], 3).reshape(n, h // stride, outputs, -1)
+    kernel = kernel.reshape(squares, stride, squares, stride * channels, features).transpose(0, 2, 1, 3, 4)
+    kernel = kernel.reshape(squares, 1, -1, features)
     return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 

@@ -74,12 +74,7 @@ def max_pool(x: jax.Array, pool: Pool) -> jax.Array:
 def _max_pool(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
     def row_by_row(x: jax.Array) -> jax.Array:
         for axis, padding in enumerate(pool.padding(sides), 1):  # a square's maximum is that of its rows' maxima
-            pads = [(0, 0, 0)] * 4
-            pads[axis] = (*padding, 0)
-            padded = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), pads)
-            span = (padded.shape[axis] - pool.window) // pool.stride * pool.stride + 1
-            taps = [lax.slice_in_dim(padded, i, i + span, pool.stride, axis) for i in range(pool.window)]
-            x = functools.reduce(jnp.maximum, taps)
+            x = functools.reduce(jnp.maximum, _taps(_padded(x, axis, padding, -jnp.inf), axis, pool))
         return x
 
     def at_once(x: jax.Array) -> jax.Array:
@@ -111,24 +106,48 @@ def first_maximum(x: jax.Array, pool: Pool) -> tuple[jax.Array, jax.Array]:
     Returns:
       (n, h', w', c) array of x's dtype, and one of uint8: the element's place in the window, in row-major order.
     """
+    rows, columns = pool.padding(x.shape[1:3])
+    lowest = -jnp.inf
 
-    def search(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        pads = [(before, after, 0) for before, after in pool.padding(x.shape[1:3])]
-        padded = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), ((0, 0, 0), *pads, (0, 0, 0)))
-        rows, columns = ((side - pool.window) // pool.stride * pool.stride + 1 for side in padded.shape[1:3])
-        maximum = index = None
-        for tap in range(pool.window * pool.window):
-            i, j = divmod(tap, pool.window)
-            value = padded[:, i : i + rows : pool.stride, j : j + columns : pool.stride]
-            if maximum is None or index is None:
-                maximum, index = value, jnp.zeros(value.shape, jnp.uint8)
-            else:
-                index = jnp.where(value > maximum, jnp.uint8(tap), index)
-                maximum = jnp.maximum(maximum, value)
-        assert maximum is not None and index is not None
-        return maximum, index
+    def at_once(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        padded = _padded(_padded(x, 1, rows, lowest), 2, columns, lowest)
+        return _first(_numbered([tap for row in _taps(padded, 1, pool) for tap in _taps(row, 2, pool)]))
 
-    return by_backend(x, cpu=lambda x: _in_own_computation(search, x), others=search)
+    def row_by_row(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        found = _first(_numbered(_taps(_padded(x, 2, columns, lowest), 2, pool)))
+        maxima, places = lax.optimization_barrier(found)
+        maxima, places = _padded(maxima, 1, rows, lowest), _padded(places, 1, rows, 0)
+        of_rows = zip(_taps(maxima, 1, pool), _taps(places, 1, pool), strict=True)
+        return _first([(tap, place + jnp.uint8(row * pool.window)) for row, (tap, place) in enumerate(of_rows)])
+
+    # At stride 1 a GPU gains by writing the rows' maxima down; at stride 2 they are more than the windows'.
+    others = row_by_row if pool.stride == 1 else at_once
+    return by_backend(x, cpu=lambda x: _in_own_computation(at_once, x), others=others)
+
+
+def _padded(x: jax.Array, axis: int, padding: tuple[int, int], fill: float) -> jax.Array:
+    pads = [(0, 0, 0)] * 4
+    pads[axis] = (*padding, 0)
+    return lax.pad(x, jnp.asarray(fill, x.dtype), pads)
+
+
+def _taps(padded: jax.Array, axis: int, pool: Pool) -> list[jax.Array]:
+    """All windows' first elements along an axis, all second ones, and so on."""
+    span = (padded.shape[axis] - pool.window) // pool.stride * pool.stride + 1
+    return [lax.slice_in_dim(padded, i, i + span, pool.stride, axis) for i in range(pool.window)]
+
+
+def _numbered(taps: list[jax.Array]) -> list[tuple[jax.Array, jax.Array]]:
+    return [(tap, jnp.full(tap.shape, place, jnp.uint8)) for place, tap in enumerate(taps)]
+
+
+def _first(candidates: list[tuple[jax.Array, jax.Array]]) -> tuple[jax.Array, jax.Array]:
+    """The greatest of some values, and the first place that has it."""
+    best, place = candidates[0]
+    for value, at in candidates[1:]:
+        place = jnp.where(value > best, at, place)
+        best = jnp.maximum(best, value)
+    return best, place
 
 
 def hand_back(index: jax.Array, dy: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
