@@ -17,6 +17,7 @@ from jax import lax
 from googlenet_jax.models.backend import by_backend
 
 Rounding = Literal["ceil", "same", "floor"]
+_NONE = 0, 0  # padding
 NO_WINDOW, NO_ELEMENT = 254, 253  # beside a window's elements: of no window at all, of no element of this window
 
 
@@ -73,9 +74,11 @@ def max_pool(x: jax.Array, pool: Pool) -> jax.Array:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _max_pool(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
     def row_by_row(x: jax.Array) -> jax.Array:
-        for axis, padding in enumerate(pool.padding(sides), 1):  # a square's maximum is that of its rows' maxima
-            x = functools.reduce(jnp.maximum, _taps(_padded(x, axis, padding, -jnp.inf), axis, pool))
-        return x
+        rows, columns = pool.padding(sides)
+        padded = _padded(x, rows, columns, -jnp.inf)
+        for axis in (1, 2):  # a square's maximum is that of its rows' maxima
+            padded = functools.reduce(jnp.maximum, _taps(padded, axis, pool))
+        return padded
 
     def at_once(x: jax.Array) -> jax.Array:
         window, strides = (pool.window, pool.window), (pool.stride, pool.stride)
@@ -110,13 +113,13 @@ def first_maximum(x: jax.Array, pool: Pool) -> tuple[jax.Array, jax.Array]:
     lowest = -jnp.inf
 
     def at_once(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        padded = _padded(_padded(x, 1, rows, lowest), 2, columns, lowest)
+        padded = _padded(x, rows, columns, lowest)
         return _first(_numbered([tap for row in _taps(padded, 1, pool) for tap in _taps(row, 2, pool)]))
 
     def row_by_row(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        found = _first(_numbered(_taps(_padded(x, 2, columns, lowest), 2, pool)))
+        found = _first(_numbered(_taps(_padded(x, _NONE, columns, lowest), 2, pool)))
         maxima, places = lax.optimization_barrier(found)
-        maxima, places = _padded(maxima, 1, rows, lowest), _padded(places, 1, rows, 0)
+        maxima, places = _padded(maxima, rows, _NONE, lowest), _padded(places, rows, _NONE, 0)
         of_rows = zip(_taps(maxima, 1, pool), _taps(places, 1, pool), strict=True)
         return _first([(tap, place + jnp.uint8(row * pool.window)) for row, (tap, place) in enumerate(of_rows)])
 
@@ -125,10 +128,8 @@ def first_maximum(x: jax.Array, pool: Pool) -> tuple[jax.Array, jax.Array]:
     return by_backend(x, cpu=lambda x: _in_own_computation(at_once, x), others=others)
 
 
-def _padded(x: jax.Array, axis: int, padding: tuple[int, int], fill: float) -> jax.Array:
-    pads = [(0, 0, 0)] * 4
-    pads[axis] = (*padding, 0)
-    return lax.pad(x, jnp.asarray(fill, x.dtype), pads)
+def _padded(x: jax.Array, rows: tuple[int, int], columns: tuple[int, int], fill: float) -> jax.Array:
+    return lax.pad(x, jnp.asarray(fill, x.dtype), ((0, 0, 0), (*rows, 0), (*columns, 0), (0, 0, 0)))
 
 
 def _taps(padded: jax.Array, axis: int, pool: Pool) -> list[jax.Array]:
@@ -227,8 +228,8 @@ def _by_pixel(index: jax.Array, dy: jax.Array, pool: Pool, sides: tuple[int, int
 
 def _shifted(values: jax.Array, fill: int, by: tuple[int, int], lengths: list[int]) -> jax.Array:
     """(n, h', w', c) values moved down and right by so many windows, on a map of so many rows and columns."""
-    pads = [(t, n - o - t, 0) for t, n, o in zip(by, lengths, values.shape[1:3], strict=True)]
-    return lax.pad(values, jnp.asarray(fill, values.dtype), ((0, 0, 0), *pads, (0, 0, 0)))
+    rows, columns = ((t, n - o - t) for t, n, o in zip(by, lengths, values.shape[1:3], strict=True))
+    return _padded(values, rows, columns, fill)
 
 
 def _in_own_computation(f: Callable[..., Any], *args: jax.Array) -> Any:
