@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 from jax import lax
 
 
@@ -21,3 +22,16 @@ def by_backend(*args: Any, cpu: Callable[..., Any], others: Callable[..., Any]) 
       What the way gives; both give the same shapes and types.
     """
     return lax.platform_dependent(*args, cpu=cpu, default=others)
+
+
+@jax.custom_vjp
+def meeting(x: Any) -> Any:
+    """The array itself, whose gradient comes from several sides: a GPU adds it up once, not for each who reads it."""
+    return x
+
+
+def _backward(_: None, dy: Any) -> tuple[Any]:
+    return (by_backend(dy, cpu=lambda dy: dy, others=lax.optimization_barrier),)
+
+
+meeting.defvjp(lambda x: (x, None), _backward)

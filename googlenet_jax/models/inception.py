@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from googlenet_jax.models.backend import meeting
 from googlenet_jax.models.layers import ConvUnit, Dropout, run_together
 from googlenet_jax.models.pooling import Pool, adaptive_average_pool, average_pool, max_pool
 from googlenet_jax.models.variants import Variant
@@ -59,7 +60,7 @@ class Inception(nn.Module):
         five = last(w.five_reduce, w.five, self.variant.window_5x5, name="5x5")(five, train)
         around = max_pool(x, Pool(3, 1, "same"))
         pooled = last(width, w.pool_proj, name="pool_proj")(around, train)
-        y = jnp.concatenate([one, three, five, pooled], -1)
+        y = meeting(jnp.concatenate([one, three, five, pooled], -1))
         return nn.relu(y) if self.variant.relu == "concat" else y
 
 
