@@ -33,7 +33,8 @@ def test_loss_gradients_and_statistics_do_not_depend_on_how_they_are_written(nam
     model = GoogLeNet(5, PRESETS[name], blocks=("3a", "3b", "4a", "4e", "5a"), dtype=jnp.float64)
     random = np.random.default_rng(0)
     images, weights = random.standard_normal((4, 64, 64, 3)), random.standard_normal((4, 5))
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
+    with jax.enable_x64():
+        shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
     # Scales and running statistics of any sign, so that a pool before a negative scale is seen.
     variables = jax.tree.map(lambda leaf: random.standard_normal(leaf.shape) / leaf.shape[0] ** 0.5, shapes)
 

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, small_config
 from readback import final_bytes, newest_checkpoint
 
+import googlenet_jax as gn
 from googlenet_jax.errors import UserError
 from googlenet_jax.train.loop import train_and_evaluate
 from googlenet_jax.train.signals import StopSignals
@@ -93,3 +94,13 @@ def test_results_that_cannot_be_written_are_no_success(finished_run):
         result = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 2
     assert "No space left" in result.stderr
+
+
+def test_evaluation_and_use_may_see_larger_images_than_training(tmp_path):
+    config = small_config(eval__image_size=48)
+    train_and_evaluate(config, tmp_path, until=1)
+    net = gn.load(tmp_path)
+    assert net.preprocess.image_size == 48 and net.preprocess(np.zeros((1, 60, 60, 3), np.uint8)).shape[1] == 48
+    config.dataset.network_size = 64
+    with pytest.raises(UserError, match=r"eval\.image_size and config\.dataset\.network_size"):
+        train_and_evaluate(config, tmp_path / "both")
