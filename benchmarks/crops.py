@@ -35,16 +35,17 @@ def main() -> None:
     from googlenet_jax.data.loader import eval_batches
     from googlenet_jax.data.sources.opening import open_source
     from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
-    from googlenet_jax.net import load
+    from googlenet_jax.net import Net, load
     from googlenet_jax.system.parallel import replicate, split_batch
 
     net, devices = load(flags.checkpoint), jax.devices()
+    assert isinstance(net, Net)
     config = net.config.copy_and_resolve_references()
     config.dataset.name = flags.dataset
     source = open_source(config)[1]
     size = eval_batch_size(config, devices, 144)
     variables = replicate(net.variables, devices)
-    evaluator = Evaluator([Member(net.model, net.preprocess)], devices, mirror=True)
+    evaluator = Evaluator([Member(net.model, net.preprocess, net.model.num_classes)], devices, mirror=True)
 
     def batches() -> itertools.islice:
         cut = windows_of([net.preprocess], 144)

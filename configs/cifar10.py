@@ -7,8 +7,8 @@
 PATH (default: data/cifar10) holds {train,test}/<class>/*.
 
 Expected: the model zoo of MindSpore reports 93.4 % for its GoogLeNet at 224 px after 125 epochs. The accuracy is not
-measured here. On one H200 it trains at 50,000 images/s in batches of 512 without auxiliary heads. The second command, one epoch on 2 CPU cores: 32.3 % top-1, 86.1 %
-top-5 after 2 min 39 s, 360 images/s (seed 0, n = 1).
+measured here. On one H200 it trains at 50,000 images/s in batches of 512 without auxiliary heads. The second command,
+one epoch on 2 CPU cores: 32.3 % top-1, 86.1 % top-5 after 2 min 39 s, 360 images/s (seed 0, n = 1).
 """
 
 import ml_collections

@@ -19,13 +19,15 @@ BELOW = {
     "runs": {"system", "config"},
     "importers": {"system", "config", "formats", "models", "data", "runs"},
     "prepare": {"system", "config", "data"},
-    "net": {"system", "config", "models", "data", "runs"},
+    "classifier": {"data"},
+    "exported": {"system", "config", "data", "classifier"},
+    "net": {"system", "config", "models", "data", "runs", "classifier", "exported"},
     "evaluate": {"system", "config", "models", "data", "net"},
-    "export": {"system", "config", "formats", "models", "importers", "net"},
+    "export": {"system", "config", "formats", "models", "data", "importers", "exported", "net"},
     "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
     "cli": {
-        *("system", "config", "models", "data", "runs", "net", "evaluate"),
+        *("system", "config", "models", "data", "runs", "classifier", "net", "evaluate"),
         *("train", "sweep", "importers", "export", "prepare"),
     },
 }

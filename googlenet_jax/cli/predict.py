@@ -18,9 +18,9 @@ from googlenet_jax.errors import UserError, reason, shown, where
 from googlenet_jax.system import runtime
 
 if TYPE_CHECKING:
-    from googlenet_jax.net import Net, Prediction
+    from googlenet_jax.classifier import Classifier, Prediction
 
-_BATCH = 64  # images; what a network is compiled for at most, see `Net.probabilities`
+_BATCH = 64  # images; what a network is compiled for at most, see `Classifier.probabilities`
 _MOST_SHOWN = 4096  # characters of a path
 
 
@@ -75,7 +75,7 @@ def _predict(flags: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _results(net: "Net", images: Iterator[Named], top: int) -> "Iterator[tuple[str, Prediction | str]]":
+def _results(net: "Classifier", images: Iterator[Named], top: int) -> "Iterator[tuple[str, Prediction | str]]":
     """(name, prediction or why there is none) of each image, a batch at a time."""
     read = _read_ahead(images, functools.partial(_crop, net))
     while batch := list(itertools.islice(read, _BATCH)):
@@ -100,7 +100,7 @@ def _read_ahead(
             yield first, future.result()
 
 
-def _crop(net: "Net", image: Named) -> np.ndarray | str:
+def _crop(net: "Classifier", image: Named) -> np.ndarray | str:
     """What the network sees of an image, (size, size, 3) uint8; or why it cannot be read."""
     from googlenet_jax.data.pictures.picture import decode_image, read_image
 

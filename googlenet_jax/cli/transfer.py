@@ -1,12 +1,14 @@
 """The `googlenet` commands that move networks between systems: import and export."""
 
 import argparse
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 from googlenet_jax.cli import arguments
-from googlenet_jax.config.choices import EXPORTS, FAMILIES, FORMATS, NORMALIZATIONS
-from googlenet_jax.errors import shown
+from googlenet_jax.config.choices import EXPORTS, FAMILIES, FORMATS, NORMALIZATIONS, NOT_HERE, RUNTIMES
+from googlenet_jax.errors import UserError, shown, where
 from googlenet_jax.system import runtime
 
 
@@ -66,22 +68,40 @@ def add_command(commands: Any) -> None:
     bring.set_defaults(run=_import)
 
     export = commands.add_parser(
-        "export", parents=[arguments.debug(), arguments.checkpoint()], help="write weights as others read them"
+        "export",
+        parents=[arguments.debug(), arguments.checkpoint(), arguments.as_json()],
+        help="write a network for other systems",
+        description="Writes a network for another system, runs what was written beside the network, and keeps it only "
+        "if both compute the same. predict, evaluate and googlenet_jax.load take the file like a checkpoint.",
     )
+    export.add_argument("--format", required=True, choices=[*EXPORTS, *NOT_HERE], help=arguments.rows(EXPORTS))
+    export.add_argument("--output", required=True, type=arguments.path, metavar="FILE", help="file to write")
     export.add_argument(
-        "--format",
-        required=True,
-        choices=EXPORTS,
-        help=arguments.rows(EXPORTS),
+        "--input",
+        choices=("uint8", "float"),
+        default="uint8",
+        help="uint8: RGB crops (n, size, size, 3), normalised inside (default); float: the same, normalised already",
     )
+    export.add_argument("--output_kind", choices=("probabilities", "logits"), default="probabilities")
     export.add_argument(
-        "--output",
-        required=True,
-        type=arguments.path,
-        metavar="FILE",
-        help="file to write",
+        "--image_size", type=arguments.at_least_one, metavar="PX", help="side of the crops (default: the network's)"
+    )
+    export.add_argument("--batch", type=_batch, metavar="N", help="images a call, or dynamic (the default): any number")
+    export.add_argument("--precision", choices=("float32", "float16", "int8"), default="float32")
+    export.add_argument(
+        "--calibration",
+        metavar="NAME",
+        help="a config.dataset.name, whose training images int8 is scaled by and by whose top-1 its method is chosen",
+    )
+    export.add_argument("--aux", action="store_true", help="the auxiliary heads too, as further outputs")
+    export.add_argument(
+        "--dataset", metavar="NAME", help="a config.dataset.name: top-1 of both on its validation images, afterwards"
     )
     export.set_defaults(run=_export)
+
+
+def _batch(text: str) -> int | None:
+    return None if text == "dynamic" else arguments.at_least_one(text)
 
 
 def _import(flags: argparse.Namespace) -> None:
@@ -132,12 +152,44 @@ def _place(chosen: Any) -> str:
 
 
 def _export(flags: argparse.Namespace) -> None:
+    if flags.format in NOT_HERE:
+        raise UserError(f"--format {flags.format}: {NOT_HERE[flags.format]}")
     runtime.configure_jax()
-    from googlenet_jax.net import load
+    from googlenet_jax.export.exporting import export
+    from googlenet_jax.export.target import Options
+    from googlenet_jax.net import Net, load
+    from googlenet_jax.system.console import error_console
 
-    output = Path(flags.output)
     net = load(flags.checkpoint)
-    names = EXPORTS[flags.format].load()(net, output)
-    print(f"{len(names)} tensors written to {output}")
-    p = net.preprocess
-    print(f"which does not hold its input: {p.channel_order} pixels in 0..255, minus {p.mean}, divided by {p.std}")
+    if not isinstance(net, Net):
+        raise UserError(f"--checkpoint {where(flags.checkpoint)} is an exported file: give what it was exported from")
+    names = [field.name for field in dataclasses.fields(Options)]
+    options = Options(**{name: getattr(flags, name) for name in names})
+    with error_console.status(f"writing {flags.output} and running it"):
+        result = export(net, flags.checkpoint, flags.format, Path(flags.output), options)
+    both = None
+    if flags.dataset is not None:
+        from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
+
+        both = [evaluate_checkpoints([path], flags.dataset)["top1"] for path in (flags.checkpoint, flags.output)]
+    if flags.json:
+        facts = dataclasses.asdict(result) | {"files": [str(file) for file in result.files], "top1": both}
+        print(json.dumps(facts, indent=2))
+        return
+    size = f"{result.size / 1e6:.1f} MB"
+    print(f"written: {', '.join(str(file) for file in result.files)} ({size}, {result.seconds:.1f} s)")
+    if result.unverified:
+        print(f"not verified: {result.unverified}")
+    elif result.images:
+        print(
+            f"run beside the network: {options.output_kind} differ by {result.difference:.2g} at most, the likeliest "
+            f"class is the same for {result.agreement} of {result.images} images"
+        )
+    else:
+        print("read back: every weight is the same to the bit")
+        p = net.preprocess
+        print(f"it does not hold its input: {p.channel_order} pixels in 0..255, minus {p.mean}, divided by {p.std}")
+    if both:
+        print(f"top-1 on {flags.dataset}: {both[0]:.2%} before, {both[1]:.2%} as exported")
+    if flags.format in RUNTIMES:
+        print(f"next: googlenet predict --checkpoint {flags.output} IMAGE...")

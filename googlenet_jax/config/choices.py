@@ -186,9 +186,38 @@ FORMATS = {
     "paddleclas": Choice("PaddleClas: .pdparams", "importers.namings:PADDLECLAS"),
 }
 
+# What an export writes: each a `Target`.
 EXPORTS = {
-    "torchvision": Choice("a state_dict for torchvision's GoogLeNet, .pth", "export.torchvision:export"),
-    "caffe": Choice("weights for bvlc_googlenet, .caffemodel", "export.caffe:export"),
+    "onnx": Choice("an ONNX graph, for ONNX Runtime, TensorRT, OpenVINO, .onnx", "export.onnx:TARGET"),
+    "stablehlo": Choice("a program for CPU, CUDA and TPU that JAX alone loads, .stablehlo", "export.stablehlo:TARGET"),
+    "torchvision": Choice("a state_dict for torchvision's GoogLeNet, .pth", "export.torchvision:TARGET"),
+    "caffe": Choice("weights for bvlc_googlenet, .caffemodel", "export.caffe:TARGET"),
+}
+
+
+# What cannot be written, and what to do instead.
+NOT_HERE = {"air": "written only on Ascend; take --format mindir, or --format onnx and Ascend's converter atc"}
+
+
+class Runtime(NamedTuple):
+    """What opens an exported file.
+
+    Attributes:
+      suffix: what the file's name ends in, or the file that makes a directory one.
+      target: as in `Choice`: a function of the path that gives the description and what runs it.
+    """
+
+    suffix: str
+    target: str
+
+    def load(self) -> Any:
+        """What implements it."""
+        return Choice("", self.target).load()
+
+
+RUNTIMES = {
+    "onnx": Runtime(".onnx", "exported.onnx:open_onnx"),
+    "stablehlo": Runtime(".stablehlo", "exported.stablehlo:open_stablehlo"),
 }
 
 # Each draws the next point of a sweep: (ranges, number, what is known, whether larger is better) -> overrides.

@@ -10,11 +10,10 @@ import jax
 from googlenet_jax.config import override
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import Process, eval_batches
-from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
-from googlenet_jax.net import UNUSED, Net, load
+from googlenet_jax.net import UNUSED, ExportedNet, Net, load
 from googlenet_jax.system.parallel import replicate
 
 
@@ -52,13 +51,13 @@ def evaluate_checkpoints(
     _check_classes(source.labels, nets[0].labels, config.dataset.name, paths[0])
 
     devices = jax.devices()
-    members = [Member(net.model, _resized(net, resize)) for net in nets]
+    members = [_member(net, resize) for net in nets]
     bad_images = BadImageLog(config.dataset.bad_images)
     cut = windows_of([member.preprocess for member in members], crops)
     process = Process(jax.process_index(), jax.process_count())
     batches = eval_batches(source, config, cut, bad_images, eval_batch_size(config, devices, crops), process)
     evaluator = Evaluator(members, devices, mirror=crops > 1)
-    variables = [replicate(net.variables, devices) for net in nets]
+    variables = [replicate(net.variables, devices) if isinstance(net, Net) else {} for net in nets]
     result = evaluator.run(variables, batches, functools.partial(_advance, advance, len(source)))
     per_class = {
         f"{label}": {"top1": float(right / seen) if seen else None, "images": int(seen)}
@@ -82,8 +81,11 @@ def _check_classes(given: Sequence[str], known: Sequence[str], dataset: str, pat
         raise UserError(f"{dataset} has the classes of {path} in another order: {given[0]} first, not {named[0]}")
 
 
-def _resized(net: Net, resize: str | None) -> Preprocess:
-    return net.preprocess if resize is None else net.preprocess.replace(resize=resize)
+def _member(net: Net | ExportedNet, resize: str | None) -> Member:
+    preprocess = net.preprocess if resize is None else net.preprocess.replace(resize=resize)
+    if isinstance(net, Net):
+        return Member(net.model, preprocess, net.model.num_classes)
+    return Member(None, preprocess, len(net.labels), net.classify)
 
 
 def _advance(advance: Callable[[int, int], object], total: int, images: int) -> None:

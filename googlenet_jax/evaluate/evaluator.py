@@ -21,10 +21,28 @@ Advance = Callable[[int], object]
 
 
 class Member(NamedTuple):
-    """One network of those whose probabilities are averaged, mostly the only one."""
+    """One network of those whose probabilities are averaged, mostly the only one.
 
-    model: GoogLeNet
+    Attributes:
+      model: the network; None for one that runs elsewhere, by `classify`.
+      preprocess: of its input.
+      num_classes: of its outputs.
+      classify: from (n, h, w, 3) uint8 crops to (n, classes) probabilities, on the host.
+    """
+
+    model: GoogLeNet | None
     preprocess: Preprocess
+    num_classes: int
+    classify: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def log_probabilities(self, images: np.ndarray, mirror: bool) -> np.ndarray:
+        """(n, views, classes) of (n, windows, h, w, 3) images, by `classify`."""
+        assert self.classify is not None
+        n, count = images.shape[:2]
+        crops = images.reshape(n * count, *images.shape[2:])
+        views = [crops, crops[:, :, ::-1]] if mirror else [crops]
+        found = [np.maximum(self.classify(np.ascontiguousarray(view)), np.float32(1e-30)) for view in views]
+        return np.concatenate([np.log(each).reshape(n, count, -1) for each in found], 1)
 
 
 @flax.struct.dataclass
@@ -65,14 +83,17 @@ class Evaluator:
 
     def __init__(self, members: Sequence[Member], devices: Sequence[jax.Device], mirror: bool = False):
         self.devices = devices
-        self.num_classes = members[0].model.num_classes
+        self.members, self.mirror, self.num_classes = members, mirror, members[0].num_classes
 
         def log_probabilities(member: Member, variables: Any, images: jax.Array) -> jax.Array:
-            """(views, n, classes), of (n, windows, h, w, 3) images."""
+            """(views, n, classes), of (n, windows, h, w, 3) images, or of what a member elsewhere made of them."""
+            model = member.model
+            if model is None:
+                return images.transpose(1, 0, 2)
             n, count = images.shape[:2]
             x = member.preprocess.normalize(images.reshape(n * count, *images.shape[2:]))
             views = (x, x[:, :, ::-1]) if mirror else (x,)
-            logits: Any = [member.model.apply(variables, view, train=False) for view in views]
+            logits: Any = [model.apply(variables, view, train=False) for view in views]
             return jnp.concatenate([jax.nn.log_softmax(y).reshape(n, count, -1).transpose(1, 0, 2) for y in logits])
 
         def step(variables: Any, tally: Tally, images: Any, labels: jax.Array, weights: jax.Array) -> Tally:
@@ -105,7 +126,9 @@ class Evaluator:
         local = sum(device.process_index == jax.process_index() for device in self.devices)
         tally = jax.tree.map(lambda leaf: jnp.stack([leaf] * local), Tally.empty(self.num_classes))
         for batch in batches:
-            tally = self.step(tuple(variables), tally, *split_batch(batch, self.devices))
+            given = zip(self.members, batch.images, strict=True)
+            images = tuple(m.log_probabilities(x, self.mirror) if m.model is None else x for m, x in given)
+            tally = self.step(tuple(variables), tally, *split_batch(batch._replace(images=images), self.devices))
             advance(int(np.sum(batch.weights)))
         whole = sum_over_devices(tally)
         values = {name: float(value) for name, value in whole.metrics.compute().items()}

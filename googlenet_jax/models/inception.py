@@ -8,9 +8,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from googlenet_jax.models.averaging import adaptive_average_pool, average_pool
 from googlenet_jax.models.backend import meeting
 from googlenet_jax.models.layers import ConvUnit, Dropout, run_together
-from googlenet_jax.models.pooling import Pool, adaptive_average_pool, average_pool, max_pool
+from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import Variant
 
 

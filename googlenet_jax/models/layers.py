@@ -55,11 +55,12 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = Fals
 
 
 def _convolve(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> jax.Array:
-    padding = [_padding(side, kernel.shape[0], stride, same) for side in x.shape[1:3]]
+    padding = [conv_padding(side, kernel.shape[0], stride, same) for side in x.shape[1:3]]
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def _padding(side: int, window: int, stride: int, same: bool) -> tuple[int, int]:
+def conv_padding(side: int, window: int, stride: int, same: bool) -> tuple[int, int]:
+    """Padding of one axis before and after, in pixels; arguments as for `convolve`."""
     if not same:
         return window // 2, window // 2
     total = max((-(-side // stride) - 1) * stride + window - side, 0)
@@ -74,7 +75,7 @@ def _convolve_few(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> j
     """
     (window, _, channels, features), pads, kernel_pads, squares = kernel.shape, [], [], 0
     for side in x.shape[1:3]:
-        before, after = _padding(side, window, stride, same)
+        before, after = conv_padding(side, window, stride, same)
         outputs = (side + before + after - window) // stride + 1
         front = -before % stride  # so that every output begins with a whole square
         squares = -(-(front + window) // stride)  # that the kernel covers

@@ -13,19 +13,29 @@ from googlenet_jax.models.pooling import Pool, first_maximum, hand_back
 _CUT = 255  # the index of a window whose maximum the ReLU makes 0: none of its elements takes a gradient
 
 
-def local_response_norm(
-    x: jax.Array, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> jax.Array:
-    """Local response normalisation across channels: x / (k + alpha / size * sum of x^2 over size channels)^beta.
+class ResponseNorm(NamedTuple):
+    """The constants of local response normalisation: x / (k + alpha / size * sum of x^2 over size channels)^beta."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+
+LRN = ResponseNorm(size=5, alpha=1e-4, beta=0.75, k=1.0)  # Caffe's bvlc_googlenet
+
+
+def local_response_norm(x: jax.Array, constants: ResponseNorm = LRN) -> jax.Array:
+    """Local response normalisation across channels.
 
     Args:
       x: (..., c) array.
-      size: channels in the window, centred, clipped at the ends.
-      alpha, beta, k: as in Caffe's LRNLayer, whose formula this is.
+      constants: as in Caffe's LRNLayer, whose formula this is; the channels are centred and clipped at the ends.
 
     Returns:
       Array like x; the arithmetic is float32.
     """
+    size, alpha, beta, k = constants
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     channel = jnp.arange(x.shape[-1])
     band = (jnp.abs(channel[:, None] - channel[None, :]) <= size // 2).astype(wide.dtype)

@@ -1,4 +1,4 @@
-"""Max pooling that remembers where each maximum was, and average pooling.
+"""Max pooling that remembers where each maximum was.
 
 XLA hands the gradient of a `reduce_window` maximum back by scatters: on a CPU they take most of a training step, on a
 GPU they are atomic additions. Here the pool keeps which element of each window was the maximum (one byte), and the
@@ -244,41 +244,3 @@ def _in_own_computation(f: Callable[..., Any], *args: jax.Array) -> Any:
         return jnp.full(like.shape, jnp.nan if jnp.issubdtype(like.dtype, jnp.floating) else 0, like.dtype)
 
     return lax.cond(poisoned, lambda *_: jax.tree.map(nan, shapes), f, *args)
-
-
-def average_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
-    """Average pooling without padding; a window larger than the map is clipped to it.
-
-    Args:
-      x: (n, h, w, c) float array.
-      window, stride: in pixels.
-
-    Returns:
-      (n, h', w', c) array of x's dtype.
-    """
-    for axis in (1, 2):
-        side = min(window, x.shape[axis])
-        starts = range(0, x.shape[axis] - side + 1, stride)
-        x = _averages(x, axis, [(start, start + side) for start in starts])
-    return x
-
-
-def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
-    """Torch's adaptive average pooling: output i averages the rows floor(i h / size) to ceil((i + 1) h / size).
-
-    Args:
-      x: (n, h, w, c) float array.
-      size: side of the output, in pixels.
-
-    Returns:
-      (n, size, size, c) array of x's dtype.
-    """
-    for axis in (1, 2):
-        side = x.shape[axis]
-        x = _averages(x, axis, [(i * side // size, -(-(i + 1) * side // size)) for i in range(size)])
-    return x
-
-
-def _averages(x: jax.Array, axis: int, ends: list[tuple[int, int]]) -> jax.Array:
-    """Of these stretches of an axis: few enough that slices are faster than a window, whose gradient is one too."""
-    return jnp.stack([lax.slice_in_dim(x, start, stop, 1, axis).mean(axis) for start, stop in ends], axis)

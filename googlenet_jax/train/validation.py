@@ -24,7 +24,8 @@ class Validation:
 
     def __init__(self, source: Source, training: Training, bad_images: BadImageLog):
         self._source, self._config, self._bad_images = source, training.config, bad_images
-        self._evaluator = Evaluator([Member(training.model, training.preprocess)], training.devices)
+        member = Member(training.model, training.preprocess, training.model.num_classes)
+        self._evaluator = Evaluator([member], training.devices)
         self._cut = windows_of([training.preprocess])
 
     def run(self, variables: Any, advance: Callable[[int], object]) -> dict[str, float]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from googlenet_jax.models.pooling import Pool, adaptive_average_pool, average_pool, max_pool, pool_padding
+from googlenet_jax.models.averaging import adaptive_average_pool, average_pool
+from googlenet_jax.models.pooling import Pool, max_pool, pool_padding
 
 CASES = [  # height, width, window, stride, rounding
     (32, 32, 3, 2, "ceil"),

@@ -1,0 +1,74 @@
+"""What travels with an exported network: class names, preprocessing, where it comes from."""
+
+import dataclasses
+import json
+
+from googlenet_jax.data.preprocess import Preprocess
+
+KEY = "googlenet_jax"  # under which a file that holds text by key has the description
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """Of an exported network.
+
+    Attributes:
+      labels: class names by index.
+      preprocess: from a picture to what the file takes.
+      family: key of `FAMILIES`.
+      config: that the network was trained with, as JSON has it.
+      step: training steps behind it.
+      source: the checkpoint that it was made from.
+      weights: SHA-256 of the network's variables, see `export.describe.fingerprint`.
+      input: "uint8", RGB crops (n, s, s, 3), or "float", the same normalised in the network's channel order.
+      output: "probabilities" or "logits".
+      precision: "float32", "float16" or "int8".
+      batch: images a call; None: any number.
+      aux: whether the auxiliary heads' outputs follow the main one.
+    """
+
+    labels: list[str]
+    preprocess: Preprocess
+    family: str
+    config: str
+    step: int
+    source: str
+    weights: str
+    input: str = "uint8"
+    output: str = "probabilities"
+    precision: str = "float32"
+    batch: int | None = None
+    aux: bool = False
+
+    def to_json(self) -> str:
+        """As one text."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps(fields | {"preprocess": self.preprocess.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Description":
+        """From what `to_json` gave; raises ValueError for anything else."""
+        try:
+            stored = json.loads(text)
+            stored["preprocess"] = Preprocess.from_dict(stored["preprocess"])
+            described = cls(**stored)
+        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"a description that makes no sense ({error})") from None
+        p = described.preprocess
+        sizes = [size for size in (p.image_size, p.network_size) if size is not None]
+        fitting = (
+            isinstance(described.labels, list)
+            and all(isinstance(label, str) for label in described.labels)
+            and all(type(size) is int and 0 < size <= 4096 for size in sizes)
+            and isinstance(p.crop_fraction, int | float)
+            and 0 < p.crop_fraction <= 1
+            and len(p.mean) == len(p.std) == 3
+            and p.channel_order in ("rgb", "bgr")
+            and isinstance(described.config, str)
+            and described.input in ("uint8", "float")
+            and described.output in ("probabilities", "logits")
+            and (described.batch is None or (type(described.batch) is int and 0 < described.batch <= 65536))
+        )
+        if not fitting:
+            raise ValueError("a description that makes no sense")
+        return described
