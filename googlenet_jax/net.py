@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy as np
 from googlenet_jax.classifier import Classifier, Prediction
 from googlenet_jax.config import from_json
 from googlenet_jax.data.preprocess import Preprocess
+from googlenet_jax.errors import UserError, where
+from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import ExportedNet, open_exported
 from googlenet_jax.models.folding import fold
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.models.make_model import make_model
 from googlenet_jax.runs import checkpoint
+from googlenet_jax.system.parallel import parallel, replicate, split_batch
 
 __all__ = ["UNUSED", "ExportedNet", "Net", "Prediction", "load"]
 
@@ -46,17 +49,33 @@ class Net(Classifier):
 
     def classify(self, crops: np.ndarray) -> np.ndarray:
         """See `Classifier.classify`."""
-        return np.asarray(self._apply(crops))
+        cores = jax.local_devices(backend="cpu") if jax.default_backend() == "cpu" else []
+        if len(cores) > 1 and len(crops) % len(cores) == 0:
+            # Each core its share: faster than all of them at each layer.
+            return np.asarray(self._on_cores(split_batch(crops, cores))).reshape(len(crops), -1)
+        return np.asarray(self._on_one(crops))
 
     @functools.cached_property
-    def _apply(self) -> Any:
+    def _program(self) -> tuple[Callable[[Any, jax.Array], jax.Array], Any]:
+        """Probabilities from variables and crops, and the variables: without batch norm, which is folded away."""
         model, variables = fold(self.model, self.variables)
 
-        def apply(variables: Any, images: jax.Array) -> jax.Array:
-            logits: Any = model.apply(variables, self.preprocess.normalize(images), train=False)
+        def classify(variables: Any, crops: jax.Array) -> jax.Array:
+            logits: Any = model.apply(variables, self.preprocess.normalize(crops), train=False)
             return jax.nn.softmax(logits)
 
-        return functools.partial(jax.jit(apply), jax.device_put(variables))
+        return classify, variables
+
+    @functools.cached_property
+    def _on_one(self) -> Any:
+        classify, variables = self._program
+        return functools.partial(jax.jit(classify), jax.device_put(variables))
+
+    @functools.cached_property
+    def _on_cores(self) -> Any:
+        (classify, variables), cores = self._program, jax.local_devices(backend="cpu")
+        everywhere = parallel(classify, cores, replicated=1, split=1, split_result=True)
+        return functools.partial(everywhere, replicate(variables, cores))
 
 
 def load(path: str | Path) -> "Net | ExportedNet":
@@ -79,10 +98,23 @@ def load(path: str | Path) -> "Net | ExportedNet":
       '7'
     """
     exported = open_exported(path)
-    if exported is not None:
+    if isinstance(exported, ExportedNet):
         return exported
+    if exported is not None:
+        return _of_weights(path, *exported)
     meta, variables = checkpoint.read(path)
     config = from_json(meta["config"])
     labels = meta["labels"]
     model = make_model(config, len(labels))
     return Net(model, variables, labels, Preprocess.from_dict(meta["preprocess"]), config, int(meta["step"]))
+
+
+def _of_weights(path: str | Path, description: Description, variables: dict[str, Any]) -> Net:
+    """The network of a file of weights with a description."""
+    config = from_json(description.config)
+    model = make_model(config, len(description.labels))
+    size = config.dataset.network_size or config.dataset.image_size
+    wanted = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), "float32"))
+    if jax.tree.map(lambda leaf: leaf.shape, wanted) != jax.tree.map(lambda leaf: leaf.shape, variables):
+        raise UserError(f"{where(path)}: its tensors are not those of the network that it describes")
+    return Net(model, variables, description.labels, description.preprocess, config, description.step)

@@ -20,7 +20,7 @@ BELOW = {
     "importers": {"system", "config", "formats", "models", "data", "runs"},
     "prepare": {"system", "config", "data"},
     "classifier": {"data"},
-    "exported": {"system", "config", "data", "classifier"},
+    "exported": {"system", "config", "formats", "models", "data", "importers", "classifier"},
     "net": {"system", "config", "models", "data", "runs", "classifier", "exported"},
     "evaluate": {"system", "config", "models", "data", "net"},
     "export": {"system", "config", "formats", "models", "data", "importers", "exported", "net"},

@@ -187,6 +187,7 @@ def _export(flags: argparse.Namespace) -> None:
         )
     else:
         print("read back: every weight is the same to the bit")
+    if flags.format not in RUNTIMES:
         p = net.preprocess
         print(f"it does not hold its input: {p.channel_order} pixels in 0..255, minus {p.mean}, divided by {p.std}")
     if both:

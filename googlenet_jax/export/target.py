@@ -48,17 +48,15 @@ class Target:
         that it wrote beside it, which belong to it.
       takes: names of the `Options` that it can do otherwise than by default.
       precisions: that it can write.
-      extra: of this package, that writing needs; "" for none.
-      weights: whether it holds weights alone, which another system's program runs; then `naming` is whose they are.
-      naming: row of `FORMATS` that reads them back.
+      read_back: of a file of weights alone, which another system's program runs: reads the variables back, by which the
+        file is verified; None where the file itself runs.
     """
 
     suffix: str
     write: Callable[[Net, Path, Options, Description], Sequence[Path] | None]
     takes: frozenset[str] = frozenset()
     precisions: tuple[str, ...] = ("float32",)
-    weights: bool = False
-    naming: str | None = None
+    read_back: Callable[[Net, Path], Any] | None = None
 
 
 def describe(net: Net, source: str, options: Options) -> Description:

@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.export.target import Options, Target
 from googlenet_jax.exported.description import Description
-from googlenet_jax.importers.convert import unconvert
+from googlenet_jax.formats import recognise
+from googlenet_jax.importers.convert import convert, unconvert
 from googlenet_jax.importers.names import Naming
 from googlenet_jax.models.googlenet import TABLE_1
 from googlenet_jax.models.variants import PRESETS
@@ -29,7 +31,11 @@ def weights_target(naming: Naming, suffix: str, encode: Callable[[dict[str, np.n
         check_family(net, naming)
         path.write_bytes(encode(unconvert(net.variables, naming, aux="aux1" in net.variables["params"])))
 
-    return Target(suffix=suffix, write=write, weights=True, naming=naming.system)
+    def read_back(net: Net, path: Path) -> Any:
+        with recognise.opened(path) as (_, found):
+            return convert(found.load(""), net.model.variant, naming).variables
+
+    return Target(suffix=suffix, write=write, read_back=read_back)
 
 
 def check_family(net: Net, naming: Naming) -> None:

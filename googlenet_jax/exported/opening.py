@@ -73,7 +73,10 @@ class ExportedNet(Classifier):
         return jax.jit(self.preprocess.normalize)
 
 
-def open_exported(path: str | Path, kind: str | None = None) -> ExportedNet | None:
+Weights = tuple[Description, dict[str, Any]]
+
+
+def open_exported(path: str | Path, kind: str | None = None) -> ExportedNet | Weights | None:
     """Opens an exported file or directory.
 
     Args:
@@ -81,7 +84,7 @@ def open_exported(path: str | Path, kind: str | None = None) -> ExportedNet | No
       kind: key of `RUNTIMES`; None: by its name, for a directory by what lies in it.
 
     Returns:
-      The network; None if the path is none of an exported file.
+      The network; of a file of weights its description and variables; None if the path is none of an exported file.
 
     Raises:
       UserError: if the file is damaged or not one of this project's, or its runtime is not installed.
@@ -99,7 +102,7 @@ def open_exported(path: str | Path, kind: str | None = None) -> ExportedNet | No
         raise
     except Exception as error:  # a runtime's own, of any kind, about a file that it cannot read
         raise UserError(f"{where(path)} is no {kind} file of googlenet export, or damaged: {reason(error)}") from None
-    return ExportedNet(str(path), description, run)
+    return ExportedNet(str(path), description, run) if callable(run) else (description, run)
 
 
 def _is_like(path: Path, suffix: str) -> bool:

@@ -74,6 +74,41 @@ def read_safetensors(stream: BinaryIO) -> Found:
     return Found({"": known} if known else {}, read)
 
 
+def read_metadata(stream: BinaryIO) -> dict[str, str]:
+    """The texts by key in such a file's header; raises ValueError if it is damaged."""
+    start = stream.read(9)
+    size = _header_size(start) if len(start) == 9 else 0
+    if not 0 < size <= MAX_HEADER:
+        raise ValueError("no header of a safetensors file")
+    header = json.loads(start[8:] + stream.read(size - 1))
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise ValueError("metadata that is no text")
+    return metadata
+
+
+def write_safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A file of arrays by name.
+
+    Args:
+      tensors: float32 or int64 arrays.
+      metadata: texts by key.
+
+    Returns:
+      The file's bytes.
+    """
+    kinds = {"float32": "F32", "int64": "I64"}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    parts, end = [], 0
+    for name, array in tensors.items():
+        parts.append(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        begin, end = end, end + len(parts[-1])
+        header[name] = {"dtype": kinds[array.dtype.name], "shape": [*array.shape], "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the arrays are aligned
+    return struct.pack("<Q", len(text)) + text + b"".join(parts)
+
+
 def _header_size(start: bytes) -> int:
     return struct.unpack("<Q", start[:8])[0]
 

@@ -1,0 +1,34 @@
+"""Weights in .safetensors with a description: a whole network, which JAX runs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from googlenet_jax.exported.description import KEY, Description
+from googlenet_jax.formats.safetensors import read_metadata, read_safetensors
+from googlenet_jax.importers.convert import convert
+from googlenet_jax.importers.names import known_namings
+from googlenet_jax.models.variants import PRESETS
+
+NAMED = {"torchvision": "torchvision"}  # families whose tensors have another system's names; others have this project's
+
+
+def open_safetensors(path: Path) -> tuple[Description, dict[str, Any]]:
+    """A file's description, and the network's variables, float32 arrays."""
+    with path.open("rb") as stream:
+        description = Description.from_json(read_metadata(stream).get(KEY, ""))
+        stream.seek(0)
+        found = read_safetensors(stream)
+        tensors = found.load("")
+    if description.family in NAMED:
+        (naming,) = known_namings(NAMED[description.family])
+        return description, convert(tensors, PRESETS[description.family], naming).variables
+    variables: dict[str, Any] = {}
+    for name, array in tensors.items():
+        node = variables
+        *parents, last = name.split("/")
+        for part in parents:
+            node = node.setdefault(part, {})
+        node[last] = np.ascontiguousarray(array, np.float32)
+    return description, variables
