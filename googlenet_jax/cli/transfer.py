@@ -158,8 +158,9 @@ def _export(flags: argparse.Namespace) -> None:
     from googlenet_jax.export.exporting import export
     from googlenet_jax.export.target import Options
     from googlenet_jax.net import Net, load
-    from googlenet_jax.system.console import error_console
+    from googlenet_jax.system.console import error_console, show_log
 
+    show_log()
     net = load(flags.checkpoint)
     if not isinstance(net, Net):
         raise UserError(f"--checkpoint {where(flags.checkpoint)} is an exported file: give what it was exported from")

@@ -11,6 +11,7 @@ import numpy as np
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.export.layers import INPUT, Graph, Layer, graph_of
+from googlenet_jax.export.onnx_precision import write_int8
 from googlenet_jax.export.target import Options, Target
 from googlenet_jax.exported.description import KEY, Description
 from googlenet_jax.models.normalization import LRN
@@ -27,23 +28,21 @@ def write(net: Net, path: Path, options: Options, description: Description) -> N
         raise UserError("ONNX files are written with onnx: pip install 'googlenet-jax[onnx]'") from None
 
     graph = graph_of(net, description.preprocess.image_size, options.aux, options.input == "uint8")
-    model = _Writer(graph, description).model()
+    model = _Writer(graph, description, half=options.precision == "float16").model()
     onnx.checker.check_model(model, full_check=True)
-    if options.precision == "float32":
+    if options.precision == "int8":
+        write_int8(model, path, options, description)
+    else:
         onnx.save(model, path)
-        return
-    from googlenet_jax.export import onnx_precision  # needs packages of its own
-
-    onnx_precision.write(model, path, net, options, description)
 
 
 class _Writer:
-    """Nodes and tensors of one graph."""
+    """Nodes and tensors of one graph; with half the layers are float16, its input's normalisation and outputs not."""
 
-    def __init__(self, graph: Graph, description: Description):
+    def __init__(self, graph: Graph, description: Description, half: bool):
         from onnx import helper, numpy_helper
 
-        self.graph, self.description = graph, description
+        self.graph, self.description, self.half = graph, description, half
         self.make, self.from_array = helper, numpy_helper.from_array
         self.nodes: list[Any] = []
         self.tensors: list[Any] = []
@@ -62,6 +61,9 @@ class _Writer:
         outputs = []
         names = [description.output, *(f"{description.output}_{i}" for i in range(1, len(self.graph.outputs)))]
         for logits, name in zip(self.graph.outputs, names, strict=True):
+            if self.half:
+                self.node("Cast", [logits], f"{logits}/wide", to=TensorProto.FLOAT)
+                logits = f"{logits}/wide"
             self.node("Softmax" if description.output == "probabilities" else "Identity", [logits], name, axis=-1)
             outputs.append(make.make_tensor_value_info(name, TensorProto.FLOAT, (batch, len(description.labels))))
         graph = make.make_graph(self.nodes, "GoogLeNet", [images], outputs, self.tensors)
@@ -77,21 +79,26 @@ class _Writer:
             attributes = {}
         self.nodes.append(self.make.make_node(op, inputs, [output], name=output, **attributes))
 
-    def tensor(self, name: str, array: np.ndarray) -> str:
+    def tensor(self, name: str, array: np.ndarray, wide: bool = False) -> str:
+        array = array if wide or not self.half else array.astype(np.float16)
         self.tensors.append(self.from_array(np.ascontiguousarray(array), name))
         return name
 
     def input_nodes(self, as_bytes: bool) -> None:
-        if not as_bytes:
-            self.node("Transpose", ["images"], INPUT, perm=(0, 3, 1, 2))
-            return
-        p = self.description.preprocess
-        mean, std = (np.asarray(v, np.float32)[:: -1 if p.channel_order == "bgr" else 1] for v in (p.mean, p.std))
-        by_channel = (1, 3, 1, 1)
-        self.node("Transpose", ["images"], "planes", perm=(0, 3, 1, 2))
-        self.node("Cast", ["planes"], "pixels", to=1)
-        self.node("Sub", ["pixels", self.tensor("mean", mean.reshape(by_channel))], "centred")
-        self.node("Div", ["centred", self.tensor("std", std.reshape(by_channel))], INPUT)
+        from onnx import TensorProto
+
+        normalised = "normalised" if self.half else INPUT
+        planes = "planes" if as_bytes else normalised
+        self.node("Transpose", ["images"], planes, perm=(0, 3, 1, 2))
+        if as_bytes:
+            p = self.description.preprocess
+            mean, std = (np.asarray(v, np.float32)[:: -1 if p.channel_order == "bgr" else 1] for v in (p.mean, p.std))
+            by_channel = (1, 3, 1, 1)
+            self.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
+            self.node("Sub", ["pixels", self.tensor("mean", mean.reshape(by_channel), wide=True)], "centred")
+            self.node("Div", ["centred", self.tensor("std", std.reshape(by_channel), wide=True)], normalised)
+        if self.half:
+            self.node("Cast", [normalised], INPUT, to=TensorProto.FLOAT16)
 
     def conv(self, layer: Layer) -> None:
         assert layer.kernel is not None and layer.bias is not None

@@ -13,6 +13,13 @@ def cpu_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cpu_flags() -> set[str]:
+    """What the processor can do, as Linux names it, such as "avx2"; empty where it does not say."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", info.read_text(), re.MULTILINE) if info.is_file() else None
+    return set(found[1].split()) if found else set()
+
+
 def free_memory() -> int:
     """Bytes that this process may still take: what the machine has left, or its control group if that is less."""
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
