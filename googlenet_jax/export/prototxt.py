@@ -68,7 +68,7 @@ def train_val(model: GoogLeNet, preprocess: Preprocess) -> str | None:
             transform_param=[("mirror", _Enum(mirror)), ("crop_size", preprocess.image_size), *means],
             data_param=[("source", source), ("batch_size", batch), ("backend", _Enum("LMDB"))],
         )
-    net.loss("loss3", "loss3", "loss3", net.main_head(train=True), 1)
+    net.loss("loss3", "loss3", net.main_head(train=True), 1)
     return net.text()
 
 
@@ -144,10 +144,10 @@ class _Net:
         x = self.relu(hidden, self.dense(hidden, x, 1024, 0.2))
         x = self.dropout(f"{at}/drop_fc", x, self.model.variant.aux_dropout)
         x = self.dense(classifier, x, self.model.num_classes, 0)
-        self.loss(at, "loss", "loss1", x, _AUX_WEIGHT)
+        self.loss(at, "loss", x, _AUX_WEIGHT)
 
-    def loss(self, at: str, name: str, top: str, logits: str, weight: float) -> None:
-        self.add("SoftmaxWithLoss", f"{at}/{name}", (logits, "label"), (f"{at}/{top}",), loss_weight=weight)
+    def loss(self, at: str, name: str, logits: str, weight: float) -> None:
+        self.add("SoftmaxWithLoss", f"{at}/{name}", (logits, "label"), (f"{at}/{at}",), loss_weight=weight)
         test = [("phase", _Enum("TEST"))]
         self.add("Accuracy", f"{at}/top-1", (logits, "label"), include=test)
         self.add("Accuracy", f"{at}/top-5", (logits, "label"), include=test, accuracy_param=[("top_k", 5)])
