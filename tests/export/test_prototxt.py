@@ -13,7 +13,6 @@ from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.export import prototxt
 from googlenet_jax.models.googlenet import GoogLeNet
 
-
 WINDOW = (("kernel_size", None), ("stride", 1), ("pad", 0))  # fields of a convolution or pool, and what they are else
 
 
