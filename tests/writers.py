@@ -67,7 +67,7 @@ def _messages():
     return [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"peers.{name}")) for name in names]
 
 
-Net, _Checkpoint = _messages()
+Net, Checkpoint = _messages()
 
 
 def caffemodel(tensors, form="new", double=False):
@@ -98,7 +98,7 @@ def ckpt(tensors, crc=False):
     extra = {"global_step": np.array(7, np.int32), "moments.conv1.conv.weight": np.zeros((64, 3, 7, 7), np.float32)}
     parts = []
     for name, array in {**tensors, **extra}.items():
-        message = _Checkpoint()
+        message = Checkpoint()
         tensor = message.value.add(tag=name).tensor
         tensor.dims.extend(array.shape or [0])
         tensor.tensor_type = {"bfloat16": "BFloat16"}.get(array.dtype.name, array.dtype.name.capitalize())

@@ -192,7 +192,11 @@ EXPORTS = {
     "stablehlo": Choice("a program for CPU, CUDA and TPU that JAX alone loads, .stablehlo", "export.stablehlo:TARGET"),
     "safetensors": Choice("weights with class names and preprocessing, .safetensors", "export.safetensors:TARGET"),
     "torchvision": Choice("a state_dict for torchvision's GoogLeNet, .pth", "export.torchvision:TARGET"),
-    "caffe": Choice("weights for bvlc_googlenet, .caffemodel", "export.caffe:TARGET"),
+    "caffe": Choice("weights and prototxts for Caffe's bvlc_googlenet, .caffemodel", "export.caffe:TARGET"),
+    "singa": Choice("weights for SINGA's GoogLeNet, which has no auxiliary heads, .pickle", "export.singa:TARGET"),
+    "mindcv": Choice("weights for MindCV's GoogLeNet, .ckpt", "export.mindspore:MINDCV_TARGET"),
+    "mindspore": Choice("weights for that of MindSpore's model zoo, .ckpt", "export.mindspore:ZOO_TARGET"),
+    "paddleclas": Choice("weights for PaddleClas's GoogLeNet, .pdparams", "export.paddleclas:TARGET"),
 }
 
 

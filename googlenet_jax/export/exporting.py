@@ -68,9 +68,13 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
     description = describe(net, source, options)
     with contextlib.ExitStack() as beside:
         partial = beside.enter_context(written_beside(output))
-        further = list(target.write(net, partial, options, description) or ())
+        written = target.write(net, partial, options, description) or ()
+        stem = output.name.removesuffix(target.suffix)
+        further = {path: output.with_name(stem + path.name.removeprefix(partial.name)) for path in written}
         for path in further:
             beside.callback(path.unlink, missing_ok=True)
+        for final in further.values():
+            _check_absent(final)
         difference: float | None
         if target.read_back is not None:
             difference, agreement, images, unverified = _same_weights(net, target.read_back(net, partial)), 0, 0, ""
@@ -81,8 +85,9 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
                 f"--format {name}: what was written differs from the network by {difference:.2g} at most, more than "
                 f"{LARGEST_DIFFERENCE:g}, so it was removed; this is a fault of googlenet export, or of its runtime"
             )
-        renamed = [path.replace(path.with_name(path.name.replace(partial.name, output.name))) for path in further]
-    files = [output, *renamed]
+        for path, final in further.items():
+            path.replace(final)
+    files = [output, *further.values()]
     size = sum(
         f.stat().st_size for file in files for f in (file.rglob("*") if file.is_dir() else [file]) if f.is_file()
     )
@@ -92,8 +97,7 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
 def _check(name: str, target: Target, output: Path, options: Options) -> None:
     if target.suffix and output.suffix != target.suffix:
         raise UserError(f"--output {where(output)}: a file of --format {name} ends in {target.suffix}")
-    if output.exists():
-        raise UserError(f"--output {where(output)} exists already: choose another name, or remove it")
+    _check_absent(output)
     for field in dataclasses.fields(Options):
         if getattr(options, field.name) != field.default and field.name not in target.takes:
             able = [other for other, row in EXPORTS.items() if field.name in row.load().takes]
@@ -103,6 +107,11 @@ def _check(name: str, target: Target, output: Path, options: Options) -> None:
         raise UserError(f"--format {name} takes no --precision {options.precision}; it goes with {', '.join(able)}")
     if options.precision == "int8" and options.calibration is None:
         raise UserError("--precision int8 needs --calibration NAME, a config.dataset.name whose images it is scaled by")
+
+
+def _check_absent(output: Path) -> None:
+    if output.exists():
+        raise UserError(f"--output {where(output)} exists already: choose another name, or remove it")
 
 
 def sample_crops(size: int, count: int = 16) -> np.ndarray:
@@ -159,9 +168,17 @@ def _run_both(net: Net, name: str, path: Path, options: Options) -> tuple[float 
 
 
 def _same_weights(net: Net, back: Any) -> float:
-    """How far weights that were read back are off: 0 if they are the same to the bit."""
-    structures: list[Any] = [jax.tree.structure(tree) for tree in (back, net.variables)]
-    if structures[0] != structures[1]:
+    """How far weights that were read back are off: 0 if they are the same to the bit.
+
+    Auxiliary heads may be missing: not all systems have them.
+    """
+    there = {
+        collection: {name: tree[name] for name in back.get(collection, {}) if name in tree}
+        for collection, tree in net.variables.items()
+    }
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (back, there)]
+    left = {name for name in net.variables["params"] if name not in back["params"]}
+    if structures[0] != structures[1] or not left <= {"aux1", "aux2"}:
         return np.inf
-    pairs = zip(jax.tree.leaves(back), jax.tree.leaves(net.variables), strict=True)
+    pairs = zip(jax.tree.leaves(back), jax.tree.leaves(there), strict=True)
     return 0.0 if all(np.array_equal(a, np.asarray(b, np.float32)) for a, b in pairs) else np.inf

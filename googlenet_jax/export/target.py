@@ -44,8 +44,8 @@ class Target:
 
     Attributes:
       suffix: what the file's name ends in; "" for a directory.
-      write: writes the file or directory; `write(net, path, options, description)` gives the names of further files
-        that it wrote beside it, which belong to it.
+      write: writes the file or directory; `write(net, path, options, description)` gives further files that belong to
+        it: "PATH.deploy.prototxt" is beside "bvlc.caffemodel" in the end as "bvlc.deploy.prototxt".
       takes: names of the `Options` that it can do otherwise than by default.
       precisions: that it can write.
       read_back: of a file of weights alone, which another system's program runs: reads the variables back, by which the

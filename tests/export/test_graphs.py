@@ -26,9 +26,9 @@ from googlenet_jax.net import Net
 
 
 def network(variant, size=64, **changes):
-    """A whole network of random variables, with auxiliary heads, for images of a size."""
+    """A network of random variables, with auxiliary heads, for images of a size."""
     config = small_config(model__variant=variant, model__aux_heads=True, dataset__image_size=size)
-    config.model.blocks = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
+    config.model.blocks = ("3a", "4a", "4d", "5a")
     config.update_from_flattened_dict({name.replace("__", "."): value for name, value in changes.items()})
     model = make_model(config, 7)
     random = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def network(variant, size=64, **changes):
 @pytest.mark.parametrize("name", ["onnx", "stablehlo"])
 @pytest.mark.parametrize("variant", PRESETS)
 def test_every_family_computes_the_same_elsewhere(variant, name, tmp_path):
-    net, size = network(variant), 79 if name == "onnx" else 64
+    net, size = network(variant), 79 if name == "onnx" else 64  # an odd size, where paddings differ
     options = Options(output_kind="logits", aux=name == "stablehlo", image_size=size)
     result = export(net, "runs/here", name, tmp_path / f"net.{name}", options)
     assert result.difference < 2e-5 and result.agreement == result.images == 9
@@ -77,7 +77,8 @@ def test_options_and_stems(stem, tmp_path):
 
 
 def test_an_onnx_file_is_readable_by_people_and_programs(tmp_path):
-    export(network("paper"), "runs/here", "onnx", tmp_path / "a.onnx", Options())
+    blocks = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
+    export(network("paper", model__blocks=blocks), "runs/here", "onnx", tmp_path / "a.onnx", Options())
     model = onnx.load(tmp_path / "a.onnx")
     onnx.checker.check_model(model, full_check=True)
     names = [node.name for node in model.graph.node]
@@ -115,7 +116,7 @@ def test_folding_changes_nothing_but_rounding():
     model, variables = fold(net.model, net.variables)
     x = np.random.default_rng(1).standard_normal((2, 64, 64, 3)).astype(np.float32)
     assert "batch_stats" not in variables
-    wanted, found = net.model.apply(net.variables, x), model.apply(variables, x)
+    wanted, found = jax.jit(net.model.apply)(net.variables, x), jax.jit(model.apply)(variables, x)
     np.testing.assert_allclose(found, wanted, atol=2e-5 * float(np.abs(wanted).max()))
 
 
