@@ -22,7 +22,7 @@ BELOW = {
     "classifier": {"data"},
     "exported": {"system", "config", "formats", "models", "data", "importers", "classifier"},
     "net": {"system", "config", "models", "data", "runs", "classifier", "exported"},
-    "evaluate": {"system", "config", "models", "data", "net"},
+    "evaluate": {"system", "config", "models", "data", "classifier", "net"},
     "export": {"system", "config", "formats", "models", "data", "importers", "exported", "net"},
     "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
