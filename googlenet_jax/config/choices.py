@@ -191,6 +191,7 @@ EXPORTS = {
     "onnx": Choice("an ONNX graph, for ONNX Runtime, TensorRT, OpenVINO, .onnx", "export.onnx:TARGET"),
     "stablehlo": Choice("a program for CPU, CUDA and TPU that JAX alone loads, .stablehlo", "export.stablehlo:TARGET"),
     "safetensors": Choice("weights with class names and preprocessing, .safetensors", "export.safetensors:TARGET"),
+    "mindir": Choice("a MindSpore graph, .mindir", "export.mindir:TARGET"),
     "torchvision": Choice("a state_dict for torchvision's GoogLeNet, .pth", "export.torchvision:TARGET"),
     "caffe": Choice("weights and prototxts for Caffe's bvlc_googlenet, .caffemodel", "export.caffe:TARGET"),
     "singa": Choice("weights for SINGA's GoogLeNet, which has no auxiliary heads, .pickle", "export.singa:TARGET"),
@@ -224,6 +225,7 @@ RUNTIMES = {
     "onnx": Runtime(".onnx", "exported.onnx:open_onnx"),
     "stablehlo": Runtime(".stablehlo", "exported.stablehlo:open_stablehlo"),
     "safetensors": Runtime(".safetensors", "exported.safetensors:open_safetensors"),
+    "mindir": Runtime(".mindir", "exported.mindir:open_mindir"),
 }
 
 # Each draws the next point of a sweep: (ranges, number, what is known, whether larger is better) -> overrides.
