@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from googlenet_jax.config.choices import RESIZES
 
-CHECKPOINT = "a run (its best checkpoint), one of its checkpoints/<step>, or an import"
+CHECKPOINT = "a run (its best checkpoint), one of its checkpoints/<step>, an import, or an exported file"
 
 
 class Parser(argparse.ArgumentParser):
