@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -57,21 +58,26 @@ def _predict(flags: argparse.Namespace) -> int:
         show = functools.partial(console.print, markup=False, soft_wrap=True)
     terminal = console if console.is_terminal else error_console
     hidden = not terminal.is_terminal or (flags.json and terminal is console)
-    failed = 0
+    failed = done = 0
+    start = time.monotonic()
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
         *columns, console=terminal, disable=hidden, transient=True, redirect_stdout=console.is_terminal
     ) as progress:
         task = progress.add_task("predicting", total=total)
-        for number, (name, result) in enumerate(_results(net, images, flags.top)):
+        for name, result in _results(net, images, flags.top):
             if flags.json:
-                show("[\n" if number == 0 else ",\n", _json_entry(name, result), sep="", end="")
+                show(",\n" if done else "[\n", _json_entry(name, result), sep="", end="")
             else:
                 show(_table(name, result))
             failed += isinstance(result, str)
+            done += 1
             progress.advance(task)
     if flags.json:
         show("\n]")
+    if done > _BATCH:
+        seconds = time.monotonic() - start
+        error_console.print(f"{done} images in {seconds:.1f} s, {done / seconds:.0f} images/s")
     return 1 if failed else 0
 
 

@@ -105,8 +105,9 @@ def test_many_images_are_read_in_batches(predict, pictures, monkeypatch):
         gn.net.Net, "predict", lambda net, crops, top: sizes.append(len(crops)) or original(net, crops, top)
     )
     listing = f"{pictures / 'a.jpg'}\n{pictures / 'b.png'}\n".encode() * 70
-    status, out, _ = predict("-", "--json", stdin=listing)
+    status, out, errors = predict("-", "--json", stdin=listing)
     entries = json.loads(out)
+    assert errors.startswith("140 images in ") and "images/s" in errors
     assert (status, len(entries), sizes) == (0, 140, [64, 64, 12])
     assert {entry["labels"][0] for entry in entries[::2]} == {entries[0]["labels"][0]}
 

@@ -46,8 +46,10 @@ def network(variant, size=64, **changes):
     return Net(model, variables, labels, make_preprocess(config), config, 3)
 
 
-@pytest.mark.parametrize("name", ["onnx", "stablehlo"])
-@pytest.mark.parametrize("variant", PRESETS)
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [*((variant, "onnx") for variant in PRESETS), ("paper", "stablehlo"), ("batchnorm", "stablehlo")],
+)
 def test_every_family_computes_the_same_elsewhere(variant, name, tmp_path):
     net, size = network(variant), 79 if name == "onnx" else 64  # an odd size, where paddings differ
     options = Options(output_kind="logits", aux=name == "stablehlo", image_size=size)
