@@ -33,7 +33,6 @@ def save_network(net: Net, path: Path, description: Description, integers: bool 
     module = tf.Module("GoogLeNet")
     with quiet():
         function = tf.function(_Network(tf, graph, description, integers), input_signature=[images], autograph=False)
-        module.serve = function
         tf.saved_model.save(module, str(path), signatures={SIGNATURE: function.get_concrete_function()})
 
 

@@ -22,7 +22,9 @@ def open_tflite(path: Path) -> tuple[Description, Run]:
             raise ValueError("a description of more than 16 MiB")
         description = Description.from_json(archive.read(DESCRIPTION))
     with quiet():
-        runner = _interpreter(path).get_signature_runner(SIGNATURE)
+        interpreter = _interpreter(path)
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner(SIGNATURE)
     count = len(runner.get_output_details())
     names = [description.output, *(f"{description.output}_{i}" for i in range(1, count))]
 
