@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from googlenet_jax.export.calibration import calibration_crops
@@ -51,7 +52,7 @@ def _quantize(tf: Any, converter: Any, crops: np.ndarray, description: Descripti
                 batch[0, 0, :2] = [[0] * 3, [255] * 3]
                 yield {IMAGES: batch.astype(np.float32)}
             else:
-                yield {IMAGES: np.asarray(description.preprocess.normalize(batch))}
+                yield {IMAGES: np.asarray(description.preprocess.normalize(jnp.asarray(batch)))}
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = batches

@@ -1,5 +1,7 @@
 """SavedModel directories in TensorFlow."""
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,11 @@ from googlenet_jax.exported.tensorflow import DESCRIPTION, IMAGES, SIGNATURE, qu
 EXTRA = "assets.extra"  # TensorFlow's name for what a SavedModel has for others
 _MOST = 1 << 30  # bytes of a file
 # What is run of a file that anybody may have written: nothing that reads or writes.
-_OPERATIONS = frozenset(
-    "AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Const Conv2D Identity LRN MatMul MaxPool Mean MirrorPad Pack Pad "
-    "PartitionedCall Placeholder RealDiv Relu Reshape Shape Softmax StatefulPartitionedCall StridedSlice Sub "
-    "Transpose".split()
-)
+_OPERATIONS = {
+    *("BatchMatMulV2", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D", "Identity", "LRN", "MatMul", "MaxPool"),
+    *("Mean", "Pad", "PartitionedCall", "Placeholder", "RealDiv", "Relu", "Reshape", "Softmax"),
+    *("StatefulPartitionedCall", "Sub", "Transpose"),
+}
 
 
 def open_savedmodel(path: Path) -> tuple[Description, Run]:
@@ -30,14 +32,13 @@ def open_savedmodel(path: Path) -> tuple[Description, Run]:
     signature = meta.signature_def[SIGNATURE]
     names = [description.output, *(f"{description.output}_{i}" for i in range(1, len(signature.outputs)))]
     tensors = [signature.inputs[IMAGES].name, *(signature.outputs[name].name for name in names)]
-    unknown = sorted(_operations(meta.graph_def, tensors) - _OPERATIONS)
-    if unknown:
-        raise ValueError(f"operations that no export has: {', '.join(unknown)}")
+    needed = _needed(meta.graph_def, tensors)
+    _check([*needed.node, *(node for function in needed.library.function for node in function.node_def)])
     # Not `tf.saved_model.load`, which runs what the file says is to be run at the beginning; and in a session, whose
     # functions are its own: two files may have different ones of the same name.
     graph = tf.Graph()
     with quiet(), graph.as_default():
-        tf.import_graph_def(meta.graph_def, name="")
+        tf.import_graph_def(needed, name="")
         session = tf.compat.v1.Session(graph=graph)
     images, *outputs = tensors
 
@@ -53,24 +54,46 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _operations(graph: Any, tensors: list[str]) -> set[str]:
-    """Kinds of all operations that tensors of a graph depend on, those within functions too."""
+def _check(nodes: list[Any]) -> None:
+    unknown = sorted({node.op for node in nodes} - _OPERATIONS)
+    if unknown:
+        raise ValueError(f"operations that no export has: {', '.join(unknown)}")
+    for node in nodes:
+        # A constant of one value throughout takes a few bytes of the file, whatever its shape.
+        shape = node.attr["value"].tensor.tensor_shape.dim if node.op == "Const" else ()
+        if math.prod(dimension.size for dimension in shape) > _MOST // 4:
+            raise ValueError(f"{node.name} would take more than 1 GiB")
+
+
+def _needed(graph: Any, tensors: list[str]) -> Any:
+    """The nodes of a graph that tensors depend on, and the functions that these call, as a graph of their own."""
     nodes = {node.name: node for node in graph.node}
-    functions = {function.signature.name: function.node_def for function in graph.library.function}
-    kinds: set[str] = set()
-    seen: set[str] = set()
-    waiting = [nodes[name.partition(":")[0]] for name in tensors]
+    functions = {function.signature.name: function for function in graph.library.function}
+    needed = type(graph)(versions=graph.versions)
+    waiting = {_producer(name) for name in tensors}
+    seen = set(waiting)
     while waiting:
-        node = waiting.pop()
-        kinds.add(node.op)
-        before = [name.removeprefix("^").partition(":")[0] for name in node.input]
-        called = [attribute.func.name for attribute in node.attr.values() if attribute.func.name]
-        for name in before:
-            if name in nodes and name not in seen:
-                waiting.append(nodes[name])
-        seen.update(before)
-        for name in called:
-            if name not in seen:
-                waiting.extend(functions.get(name, ()))
-        seen.update(called)
-    return kinds
+        node = nodes[waiting.pop()]
+        needed.node.append(node)
+        before = {_producer(name) for name in node.input}
+        waiting |= before - seen
+        seen |= before
+    called = _called(needed.node)
+    known = set(called)
+    while called:
+        function = functions[called.pop()]
+        needed.library.function.append(function)
+        further = _called(function.node_def)
+        called |= further - known
+        known |= further
+    return needed
+
+
+def _called(nodes: Iterable[Any]) -> set[str]:
+    """Names of the functions that nodes call."""
+    return {value.func.name for node in nodes for value in node.attr.values() if value.func.name}
+
+
+def _producer(tensor: str) -> str:
+    """The name of the node that gives a tensor, or goes before: "^name", "name", "name:0"."""
+    return tensor.removeprefix("^").partition(":")[0]
