@@ -7,7 +7,7 @@ import numpy as np
 
 from googlenet_jax.export.layers import INPUT, Graph, Layer, Sides, graph_of
 from googlenet_jax.exported.description import Description
-from googlenet_jax.exported.tensorflow import IMAGES, SIGNATURE, quiet, tensorflow
+from googlenet_jax.exported.tensorflow import IMAGES, SIGNATURE, output_names, quiet, tensorflow
 from googlenet_jax.models.normalization import LRN
 from googlenet_jax.net import Net
 
@@ -48,9 +48,9 @@ class _Network:
         for layer in self.graph.layers:
             maps[layer.name] = getattr(self, layer.kind)(layer, *(maps[name] for name in layer.inputs))
         activation = self.tf.nn.softmax if self.description.output == "probabilities" else self.tf.identity
-        heads = enumerate(self.graph.outputs)
-        names = {name: f"{self.description.output}_{i}" if i else self.description.output for i, name in heads}
-        return {new: activation(maps[name], name=new) for name, new in names.items()}
+        heads = self.graph.outputs
+        names = output_names(self.description, len(heads))
+        return {name: activation(maps[head], name=name) for name, head in zip(names, heads, strict=True)}
 
     def normalized(self, images: Any) -> Any:
         p = self.description.preprocess

@@ -9,7 +9,15 @@ import numpy as np
 
 from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import Run
-from googlenet_jax.exported.tensorflow import DESCRIPTION, IMAGES, SIGNATURE, quiet, tensorflow
+from googlenet_jax.exported.tensorflow import (
+    DESCRIPTION,
+    IMAGES,
+    SIGNATURE,
+    check_input,
+    output_names,
+    quiet,
+    tensorflow,
+)
 
 EXTRA = "assets.extra"  # TensorFlow's name for what a SavedModel has for others
 _MOST = 1 << 30  # bytes of a file
@@ -30,8 +38,11 @@ def open_savedmodel(path: Path) -> tuple[Description, Run]:
 
     (meta,) = saved_model_pb2.SavedModel.FromString(stored).meta_graphs
     signature = meta.signature_def[SIGNATURE]
-    names = [description.output, *(f"{description.output}_{i}" for i in range(1, len(signature.outputs)))]
-    tensors = [signature.inputs[IMAGES].name, *(signature.outputs[name].name for name in names)]
+    taken = signature.inputs[IMAGES]
+    shape = tuple(dimension.size for dimension in taken.tensor_shape.dim)
+    check_input(description, shape[1:], tf.dtypes.as_dtype(taken.dtype).name)
+    names = output_names(description, len(signature.outputs))
+    tensors = [taken.name, *(signature.outputs[name].name for name in names)]
     needed = _needed(meta.graph_def, tensors)
     _check([*needed.node, *(node for function in needed.library.function for node in function.node_def)])
     # Not `tf.saved_model.load`, which runs what the file says is to be run at the beginning; and in a session, whose

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import missing
 
 IMAGES, SIGNATURE = "images", "serving_default"  # the input's name, and the signature's
@@ -44,3 +45,22 @@ def quiet() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def output_names(description: Description, count: int) -> list[str]:
+    """What the outputs of a signature are called: "probabilities" or "logits", the auxiliary heads' with a number."""
+    return [description.output, *(f"{description.output}_{i}" for i in range(1, count))]
+
+
+def check_input(description: Description, shape: tuple[int, ...], dtype: str) -> None:
+    """Raises ValueError unless a signature takes what its description says.
+
+    Args:
+      description: of the network.
+      shape: of an image, as the signature has it.
+      dtype: its name.
+    """
+    size = description.preprocess.image_size
+    wanted = (size, size, 3), "uint8" if description.input == "uint8" else "float32"
+    if (shape, dtype) != wanted:
+        raise ValueError(f"it takes {dtype} images {shape}, its description says {wanted[1]} {wanted[0]}")

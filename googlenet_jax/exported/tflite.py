@@ -9,7 +9,15 @@ import numpy as np
 from googlenet_jax.errors import UserError
 from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import Run, missing
-from googlenet_jax.exported.tensorflow import DESCRIPTION, IMAGES, SIGNATURE, quiet, tensorflow
+from googlenet_jax.exported.tensorflow import (
+    DESCRIPTION,
+    IMAGES,
+    SIGNATURE,
+    check_input,
+    output_names,
+    quiet,
+    tensorflow,
+)
 from googlenet_jax.system.runtime import cpu_cores
 
 _MOST = 1 << 24  # bytes of a description
@@ -25,8 +33,11 @@ def open_tflite(path: Path) -> tuple[Description, Run]:
         interpreter = _interpreter(path)
         interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner(SIGNATURE)
-    count = len(runner.get_output_details())
-    names = [description.output, *(f"{description.output}_{i}" for i in range(1, count))]
+    images, outputs = runner.get_input_details()[IMAGES], runner.get_output_details()
+    names = output_names(description, len(outputs))
+    if set(names) != set(outputs):
+        raise ValueError(f"outputs that its description lacks: {', '.join(outputs)}")
+    check_input(description, tuple(images["shape"][1:]), np.dtype(images["dtype"]).name)
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
         outputs = runner(**{IMAGES: batch})

@@ -169,10 +169,18 @@ def test_damaged_files_are_a_line(written, tmp_path):
     for number, content in enumerate((b"", whole[: len(whole) // 2], whole[-5000:], b"x" * 99)):
         (tmp_path / f"{number}.tflite").write_bytes(content)
         refused(tmp_path / f"{number}.tflite")
-    (tmp_path / "mixed.tflite").write_bytes(b"x" * 5000)
-    with zipfile.ZipFile(tmp_path / "mixed.tflite", "a") as archive:
-        archive.writestr("description.json", describe(network("batchnorm"), "a run", Options()).to_json())
-    refused(tmp_path / "mixed.tflite")
+    own = describe(network("batchnorm"), "a run", Options())
+    flatbuffer = whole[: whole.index(b"PK\x03\x04")]
+    others = (("noise", b"x" * 5000, own), ("logits", flatbuffer, dataclasses.replace(own, output="logits")))
+    for name, content, description in (*others, ("floats", flatbuffer, dataclasses.replace(own, input="float"))):
+        (tmp_path / f"{name}.tflite").write_bytes(content)
+        with zipfile.ZipFile(tmp_path / f"{name}.tflite", "a") as archive:
+            archive.writestr("description.json", description.to_json())
+        refused(tmp_path / f"{name}.tflite")
+    shutil.copytree(written / "net", tmp_path / "floats")
+    floats = dataclasses.replace(own, input="float").to_json()
+    (tmp_path / "floats" / "assets.extra" / "description.json").write_text(floats)
+    assert "it takes uint8 images (64, 64, 3)" in refused(tmp_path / "floats")
     for number, file in enumerate(("saved_model.pb", "assets.extra/description.json")):
         shutil.copytree(written / "net", tmp_path / f"{number}")
         (tmp_path / f"{number}" / file).write_bytes((written / "net" / file).read_bytes()[:200])
