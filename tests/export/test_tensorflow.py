@@ -126,11 +126,10 @@ def spread(net, crops):
     """A network that finds each class among these crops about as often: its logits have mean 0 and variance 1."""
     logits = reference(net, crops, Options(output_kind="logits"))[0]
     mean, std = logits.mean(0), logits.std(0)
-    head = net.variables["params"]["classifier"]
+    params = net.variables["params"]
+    head = params["classifier"]
     head = {"kernel": head["kernel"] / std, "bias": (head["bias"] - mean) / std}
-    return dataclasses.replace(
-        net, variables=net.variables | {"params": net.variables["params"] | {"classifier": head}}
-    )
+    return dataclasses.replace(net, variables=net.variables | {"params": params | {"classifier": head}})
 
 
 @pytest.mark.slow
