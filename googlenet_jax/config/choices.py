@@ -190,6 +190,8 @@ FORMATS = {
 EXPORTS = {
     "onnx": Choice("an ONNX graph, for ONNX Runtime, TensorRT, OpenVINO, .onnx", "export.onnx:TARGET"),
     "stablehlo": Choice("a program for CPU, CUDA and TPU that JAX alone loads, .stablehlo", "export.stablehlo:TARGET"),
+    "savedmodel": Choice("a directory for TensorFlow Serving", "export.savedmodel:TARGET"),
+    "tflite": Choice("LiteRT, for phones and small devices, .tflite", "export.tflite:TARGET"),
     "safetensors": Choice("weights with class names and preprocessing, .safetensors", "export.safetensors:TARGET"),
     "mindir": Choice("a MindSpore graph, .mindir", "export.mindir:TARGET"),
     "torchvision": Choice("a state_dict for torchvision's GoogLeNet, .pth", "export.torchvision:TARGET"),
@@ -224,6 +226,8 @@ class Runtime(NamedTuple):
 RUNTIMES = {
     "onnx": Runtime(".onnx", "exported.onnx:open_onnx"),
     "stablehlo": Runtime(".stablehlo", "exported.stablehlo:open_stablehlo"),
+    "savedmodel": Runtime("saved_model.pb", "exported.savedmodel:open_savedmodel"),
+    "tflite": Runtime(".tflite", "exported.tflite:open_tflite"),
     "safetensors": Runtime(".safetensors", "exported.safetensors:open_safetensors"),
     "mindir": Runtime(".mindir", "exported.mindir:open_mindir"),
 }
