@@ -62,12 +62,14 @@ class Target:
 def describe(net: Net, source: str, options: Options) -> Description:
     """What travels with the network; raises `UserError` where its input cannot."""
     p = net.preprocess
-    if p.network_size not in (None, p.image_size):
+    if p.network_size not in (None, p.image_size) and options.image_size is None:
         raise UserError(
             f"this network enlarges its {p.image_size} px crops to {p.network_size} px itself, which no exported file "
             "does: give --image_size to have it take crops of that size"
         )
     size = options.image_size or p.image_size
+    if not 8 <= size <= 4096:
+        raise UserError(f"--image_size {size}: 8 to 4096 pixels")
     return Description(
         labels=list(net.labels),
         preprocess=p.replace(image_size=size, network_size=size),
