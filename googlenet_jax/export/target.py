@@ -68,8 +68,8 @@ def describe(net: Net, source: str, options: Options) -> Description:
             "does: give --image_size to have it take crops of that size"
         )
     size = options.image_size or p.image_size
-    if not 8 <= size <= 4096:
-        raise UserError(f"--image_size {size}: 8 to 4096 pixels")
+    if not 1 <= size <= 4096:
+        raise UserError(f"--image_size {size}: 1 to 4096 pixels")
     return Description(
         labels=list(net.labels),
         preprocess=p.replace(image_size=size, network_size=size),
