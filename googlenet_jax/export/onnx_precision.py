@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _IMAGES = 500  # that ranges are measured on, and as many that the methods are judged by
 _AT_ONCE = 20  # whose activations are held in memory
 _QUANTISED = ["Conv", "Relu", "MaxPool", "Concat", "GlobalAveragePool", "Gemm"]
-_METHODS = {"MinMax": {}, "Percentile": {"CalibPercentile": 99.99}}
+_METHODS = {"MinMax": {}, "Percentile": {"CalibPercentile": 99.999}}
 
 
 def write_int8(model: Any, path: Path, options: Options, description: Description) -> None:
