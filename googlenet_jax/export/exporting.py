@@ -88,6 +88,7 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
                 f"--format {name}: what was written differs from the network by {difference:.2g} at most, more than "
                 f"{bound:g}, so it was removed; this is a fault of googlenet export, or of its runtime"
             )
+        _check_absent(output)  # another process may have been here first
         for path, final in further.items():
             path.replace(final)
     files = [output, *further.values()]
