@@ -72,6 +72,8 @@ def describe(net: Net, source: str, options: Options) -> Description:
         raise UserError(f"--image_size {size}: 1 to 4096 pixels")
     if options.batch is not None and options.batch * size**2 > MOST_PIXELS:
         raise UserError(f"--batch {options.batch}: at most {MOST_PIXELS // size**2} images of {size} px a call")
+    if options.aux and "aux1" not in net.variables["params"]:
+        raise UserError("--aux: this network has no auxiliary heads")
     return Description(
         labels=list(net.labels),
         preprocess=p.replace(image_size=size, network_size=size),
