@@ -10,6 +10,7 @@ from googlenet_jax.cli import arguments
 from googlenet_jax.config.choices import EXPORTS, FAMILIES, FORMATS, NORMALIZATIONS, NOT_HERE, RUNTIMES
 from googlenet_jax.errors import UserError, shown, where
 from googlenet_jax.system import runtime
+from googlenet_jax.system.storage import is_url
 
 
 def add_command(commands: Any) -> None:
@@ -104,6 +105,11 @@ def _batch(text: str) -> int | None:
     return None if text == "dynamic" else arguments.at_least_one(text)
 
 
+def _check_local(output: str) -> None:
+    if is_url(output):
+        raise UserError(f"--output {where(output)} is a URL: it is written on this machine, and yours to copy there")
+
+
 def _import(flags: argparse.Namespace) -> None:
     runtime.configure_jax()
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -111,6 +117,7 @@ def _import(flags: argparse.Namespace) -> None:
     from googlenet_jax.importers.importer import import_checkpoint
     from googlenet_jax.system.console import console
 
+    _check_local(flags.output or "")
     output = Path(flags.output or Path("checkpoints") / Path(flags.file).name.partition(".")[0])
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
@@ -154,6 +161,7 @@ def _place(chosen: Any) -> str:
 def _export(flags: argparse.Namespace) -> None:
     if flags.format in NOT_HERE:
         raise UserError(f"--format {flags.format}: {NOT_HERE[flags.format]}")
+    _check_local(flags.output)
     runtime.configure_jax()
     from googlenet_jax.export.exporting import export
     from googlenet_jax.export.target import Options

@@ -24,10 +24,11 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     config = default_config()
     try:
         stored = flatten(ml_collections.ConfigDict(json.loads(text)))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"not a configuration: {error}") from None
     for name, value in stored.items():
-        if value is None and FIELDS[known_field(name)].default is not None:
+        default = FIELDS[known_field(name)].default
+        if value is None and default is not None:
             raise UserError(f"config.{name} is null, which it cannot be")
         if value is not None:
             try:

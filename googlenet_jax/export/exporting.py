@@ -66,7 +66,9 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
     target: Target = chosen(EXPORTS, name, "--format").load()
     _check(name, target, output, options)
     description = describe(net, source, options)
+    made = [parent for parent in output.parents if not parent.exists()]
     with contextlib.ExitStack() as beside:
+        beside.callback(_remove_empty, made)
         partial = beside.enter_context(written_beside(output))
         written = target.write(net, partial, options, description) or ()
         stem = output.name.removesuffix(target.suffix)
@@ -86,6 +88,7 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
                 f"--format {name}: what was written differs from the network by {difference:.2g} at most, more than "
                 f"{bound:g}, so it was removed; this is a fault of googlenet export, or of its runtime"
             )
+        _check_absent(output)  # another process may have been here first
         for path, final in further.items():
             path.replace(final)
     files = [output, *further.values()]
@@ -113,6 +116,13 @@ def _check(name: str, target: Target, output: Path, options: Options) -> None:
 def _check_absent(output: Path) -> None:
     if output.exists():
         raise UserError(f"--output {where(output)} exists already: choose another name, or remove it")
+
+
+def _remove_empty(directories: list[Path]) -> None:
+    """Removes those directories that are empty, the innermost of which is the first."""
+    with contextlib.suppress(OSError):
+        for directory in directories:
+            directory.rmdir()
 
 
 def sample_crops(size: int, count: int = 16) -> np.ndarray:

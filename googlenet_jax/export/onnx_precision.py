@@ -74,10 +74,7 @@ def write_int8(model: Any, path: Path, options: Options, description: Descriptio
             onnx.save(quantised, file)
             net = open_exported(file, "onnx")
             assert isinstance(net, ExportedNet)
-            found = np.concatenate(
-                [net.outputs(crops[judged][i : i + 32])[0] for i in range(0, len(crops[judged]), 32)]
-            )
-            scores[method] = float((found.argmax(-1) == labels[judged]).mean())
+            scores[method] = _top1(net, crops[judged], labels[judged])
         best = max(scores, key=lambda name: scores[name])
         log.info(
             "int8 by %s: top-1 on %d training images that it had not seen %s",

@@ -11,7 +11,7 @@ import numpy as np
 
 from googlenet_jax.config import to_json
 from googlenet_jax.errors import UserError
-from googlenet_jax.exported.description import Description
+from googlenet_jax.exported.description import MOST_PIXELS, Description
 from googlenet_jax.net import Net
 
 
@@ -70,6 +70,10 @@ def describe(net: Net, source: str, options: Options) -> Description:
     size = options.image_size or p.image_size
     if not 1 <= size <= 4096:
         raise UserError(f"--image_size {size}: 1 to 4096 pixels")
+    if options.batch is not None and options.batch * size**2 > MOST_PIXELS:
+        raise UserError(f"--batch {options.batch}: at most {MOST_PIXELS // size**2} images of {size} px a call")
+    if options.aux and "aux1" not in net.variables["params"]:
+        raise UserError("--aux: this network has no auxiliary heads")
     return Description(
         labels=list(net.labels),
         preprocess=p.replace(image_size=size, network_size=size),

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import math
 
 from googlenet_jax.data.preprocess import Preprocess
 
 KEY = "googlenet_jax"  # under which a file that holds text by key has the description
+MOST_PIXELS = 1 << 28  # of one call's images, where their number is fixed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +65,16 @@ class Description:
             and isinstance(p.crop_fraction, int | float)
             and 0 < p.crop_fraction <= 1
             and len(p.mean) == len(p.std) == 3
+            and all(isinstance(value, int | float) and math.isfinite(value) for value in (*p.mean, *p.std))
+            and all(p.std)
             and p.channel_order in ("rgb", "bgr")
-            and isinstance(described.config, str)
+            and p.resize in ("short", "square")
+            and all(isinstance(text, str) for text in (described.family, described.config, described.source))
+            and type(described.step) is int
             and described.input in ("uint8", "float")
             and described.output in ("probabilities", "logits")
-            and (described.batch is None or (type(described.batch) is int and 0 < described.batch <= 65536))
+            and (described.batch is None or type(described.batch) is int)
+            and (described.batch is None or 0 < described.batch * p.image_size**2 <= MOST_PIXELS)
         )
         if not fitting:
             raise ValueError("a description that makes no sense")

@@ -19,7 +19,8 @@ def open_onnx(path: Path) -> tuple[Description, Run]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cpu_cores()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    facts = {"providers": ["CPUExecutionProvider"], "enable_fallback": 0}  # of which it would tell on standard output
+    session = onnxruntime.InferenceSession(str(path), options, **facts)
     description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY, ""))
     (images,) = session.get_inputs()
 

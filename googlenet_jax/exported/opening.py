@@ -56,11 +56,21 @@ class ExportedNet(Classifier):
         return self.description.step
 
     def outputs(self, crops: np.ndarray) -> list[np.ndarray]:
-        """All outputs as the file gives them, float32; crops as for `classify`."""
+        """All outputs as the file gives them, float32; crops as for `classify`.
+
+        Raises:
+          UserError: if the file does not run, or gives something else than its description says.
+        """
         images = crops if self.description.input == "uint8" else np.asarray(self._normalize(crops))
         size = self.description.batch or len(images)
         whole = np.concatenate([images, np.repeat(images[:1], -len(images) % size, 0)])
-        parts = [self.run(whole[i : i + size]) for i in range(0, len(whole), size)]
+        try:
+            parts = [self.run(whole[i : i + size]) for i in range(0, len(whole), size)]
+        except Exception as error:  # a runtime's own, of any kind
+            raise UserError(f"{where(self.path)} does not run on what its description says: {reason(error)}") from None
+        shape = size, len(self.labels)
+        if any(not part or any(np.shape(output) != shape for output in part) for part in parts):
+            raise UserError(f"{where(self.path)} gives other outputs than its description says")
         return [np.concatenate(each)[: len(images)].astype(np.float32) for each in zip(*parts, strict=True)]
 
     def classify(self, crops: np.ndarray) -> np.ndarray:

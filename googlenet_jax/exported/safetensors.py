@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from googlenet_jax.exported.description import KEY, Description
+from googlenet_jax.formats import LIMIT
 from googlenet_jax.formats.safetensors import read_metadata, read_safetensors
 from googlenet_jax.importers.convert import convert
 from googlenet_jax.importers.names import known_namings
@@ -16,6 +17,8 @@ NAMED = {"torchvision": "torchvision"}  # families whose tensors have another sy
 
 def open_safetensors(path: Path) -> tuple[Description, dict[str, Any]]:
     """A file's description, and the network's variables, float32 arrays."""
+    if path.stat().st_size > LIMIT:
+        raise ValueError(f"a file of more than {LIMIT >> 20} MiB")
     with path.open("rb") as stream:
         description = Description.from_json(read_metadata(stream).get(KEY, ""))
         stream.seek(0)

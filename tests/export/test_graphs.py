@@ -127,7 +127,7 @@ def test_what_does_not_compute_the_same_is_removed(tmp_path, monkeypatch):
     wrong = dataclasses.replace(net, variables=jax.tree.map(lambda leaf: leaf * 1.1, net.variables))
     monkeypatch.setattr("googlenet_jax.export.onnx.graph_of", lambda net, *more: graph_of(wrong, *more))
     with pytest.raises(UserError, match="differs from the network by"):
-        export(net, "x", "onnx", tmp_path / "a.onnx", Options())
+        export(net, "x", "onnx", tmp_path / "new" / "er" / "a.onnx", Options())
     assert not [*tmp_path.iterdir()]
 
 
@@ -144,6 +144,8 @@ def test_mistakes_are_one_line(finished_run, tmp_path, run_command):
         "--format", "safetensors", "--output", tmp_path / "a.safetensors", "--aux"
     )
     assert "there is no" in refused("--precision", "int8", "--calibration", "folder:/nowhere")
+    assert "images of" in refused("--batch", 10**20)
+    assert "is a URL" in refused("--output", "s3://bucket/a.onnx")
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "stablehlo", "safetensors"])
@@ -171,9 +173,26 @@ def test_a_description_that_makes_no_sense_is_refused(tmp_path):
     )
     with zipfile.ZipFile(tmp_path / "a.stablehlo") as archive:
         program, description = archive.read("program"), json.loads(archive.read("description.json"))
-    for change in ({"labels": 3}, {"preprocess": {}}, {"batch": -1}, {"unknown": 1}):
-        with zipfile.ZipFile(tmp_path / "b.stablehlo", "w") as archive:
+
+    def changed(change, **facts):
+        with zipfile.ZipFile(tmp_path / "b.stablehlo", "w", **facts) as archive:
             archive.writestr("program", program)
             archive.writestr("description.json", json.dumps(description | change))
+        return tmp_path / "b.stablehlo"
+
+    p = description["preprocess"]
+    preprocesses = [{}, p | {"mean": ["a", "b", "c"]}, p | {"std": [0, 1, 1]}, p | {"resize": "no"}]
+    changes = [{"labels": 3}, {"batch": -1}, {"batch": 1 << 20}, {"unknown": 1}, {"step": "x"}]
+    for change in [*changes, *({"preprocess": each} for each in preprocesses)]:
         with pytest.raises(UserError, match="makes no sense"):
-            gn.load(tmp_path / "b.stablehlo")
+            gn.load(changed(change))
+    # What only running it tells.
+    lies = [{"labels": ["a"]}, {"input": "float"}, {"preprocess": p | {"image_size": 48, "network_size": 48}}]
+    for lie, message in zip(lies, ("gives other outputs", "does not run", "does not run"), strict=True):
+        with pytest.raises(UserError, match=message):
+            gn.load(changed(lie)).predict([np.zeros((9, 9, 3), np.uint8)])
+    for config in ('{"foo": 1}', "[" * 100_000):
+        with pytest.raises(UserError, match=r"no field|not a configuration"):
+            _ = gn.load(changed({"config": config})).config
+    with pytest.raises(UserError, match="than the file"):
+        gn.load(changed({}, compression=zipfile.ZIP_DEFLATED))
