@@ -5,9 +5,9 @@
 PATH (default: data/imagenet) holds {train,val}/<class>/*, or the images with train_list.txt and val_list.txt.
 
 Expected: about 72 % top-1 with one central crop, which MindCV reports for its GoogLeNet after 150 epochs (72.9 %; the
-MindSpore model zoo 71.8 % after 300). Time: one H200 did 14,055 images/s of this step with the images on it; at that
-speed eight take 23 minutes for 120 epochs, if they are fed: from records with tiles by some 290 cores like those beside
-it. Not run here: neither the accuracy nor eight GPUs.
+MindSpore model zoo 71.8 % after 300). Time: one H200 did 14,055 images/s of an earlier version of this step, with the
+images on it; at that speed eight take 23 minutes for 120 epochs, if they are fed: from records with tiles by some 290
+cores like those beside it. Not run here: neither the accuracy nor eight GPUs.
 """
 
 import ml_collections

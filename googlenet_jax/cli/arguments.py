@@ -67,6 +67,13 @@ def checkpoint() -> Parser:
     return parser
 
 
+def add_checkpoints(parser: argparse.ArgumentParser, several: str) -> None:
+    """Adds --checkpoint as it may be given several times; `several` says what that does."""
+    parser.add_argument(
+        "--checkpoint", required=True, type=path, action="append", metavar="PATH", help=f"{CHECKPOINT}; {several}"
+    )
+
+
 def as_json() -> Parser:
     """Parser of --json, likewise."""
     parser = Parser(add_help=False)

@@ -18,14 +18,7 @@ def add_command(commands: Any) -> None:
         description="Times checkpoints and exported files in turns, on this machine, by the number of images a call; "
         "with JPEG files of 640 x 427 pixels in memory too.",
     )
-    parser.add_argument(
-        "--checkpoint",
-        required=True,
-        type=arguments.path,
-        action="append",
-        metavar="PATH",
-        help=f"{arguments.CHECKPOINT}; may be given several times",
-    )
+    arguments.add_checkpoints(parser, "may be given several times")
     parser.add_argument(
         "--batch", type=_batches, default=[1, 8, 32], metavar="N,...", help="images a call (default 1,8,32)"
     )
@@ -59,11 +52,6 @@ def _benchmark(flags: argparse.Namespace) -> None:
     table = Table("network", "batch", "images/s", "median ms", "p99 ms", "images/s from JPEGs")
     for path, each in zip(flags.checkpoint, timings, strict=True):
         for t in each:
-            rates = (
-                f"{t.images_per_second:.1f}",
-                f"{t.median:.1f}",
-                f"{t.p99:.1f}",
-                f"{t.decoded_images_per_second:.1f}",
-            )
-            table.add_row(shown(path, 60), str(t.batch), *rates)
+            figures = (t.images_per_second, t.median, t.p99, t.decoded_images_per_second)
+            table.add_row(shown(path, 60), str(t.batch), *(f"{figure:.1f}" for figure in figures))
     console.print(table)

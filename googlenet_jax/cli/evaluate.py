@@ -19,14 +19,7 @@ def add_command(commands: Any) -> None:
         parents=[arguments.debug(), arguments.as_json()],
         help="top-1, top-5, loss and accuracy by class on validation images",
     )
-    parser.add_argument(
-        "--checkpoint",
-        required=True,
-        type=arguments.path,
-        action="append",
-        metavar="PATH",
-        help=f"{arguments.CHECKPOINT}; given several times, an ensemble: softmaxes are averaged",
-    )
+    arguments.add_checkpoints(parser, "given several times, an ensemble: softmaxes are averaged")
     parser.add_argument(
         "--dataset", metavar="NAME", help="a config.dataset.name such as folder:PATH (default: what it was trained on)"
     )

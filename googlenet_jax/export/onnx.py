@@ -59,7 +59,7 @@ class _Writer:
         for layer in self.graph.layers:
             getattr(self, layer.kind)(layer)
         outputs = []
-        names = [description.output, *(f"{description.output}_{i}" for i in range(1, len(self.graph.outputs)))]
+        names = description.output_names(len(self.graph.outputs))
         for logits, name in zip(self.graph.outputs, names, strict=True):
             if self.half:
                 self.node("Cast", [logits], f"{logits}/wide", to=TensorProto.FLOAT)

@@ -49,8 +49,7 @@ def write_int8(model: Any, path: Path, options: Options, description: Descriptio
 
     crops, labels = calibration_crops(description, options, 2 * _IMAGES)
     measured, judged = crops[::2], slice(1 if len(crops) > 1 else 0, None, 2)
-    logging.getLogger().setLevel(max(logging.getLogger().level, logging.ERROR))  # its advice is followed
-    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+    with _without_advice(), tempfile.TemporaryDirectory(dir=path.parent) as directory:
         scores, whole = {}, Path(directory) / "float32.onnx"
         onnx.save(model, whole)
         for method, extra in _METHODS.items():
@@ -83,6 +82,18 @@ def write_int8(model: Any, path: Path, options: Options, description: Descriptio
             ", ".join(f"{score:.1%} by {name}" for name, score in scores.items()),
         )
         (Path(directory) / f"{best}.onnx").replace(path)
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """ONNX Runtime's tools log theirs through the root logger."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(max(level, logging.ERROR))
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def _top1(net: ExportedNet, crops: np.ndarray, labels: np.ndarray) -> float:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from googlenet_jax.export.target import Options, Target
 from googlenet_jax.export.tensorflow_graph import save_network
-from googlenet_jax.exported.description import Description
+from googlenet_jax.exported.description import FILE, Description
 from googlenet_jax.exported.savedmodel import EXTRA
-from googlenet_jax.exported.tensorflow import DESCRIPTION
 from googlenet_jax.net import Net
 
 
@@ -14,7 +13,7 @@ def write(net: Net, path: Path, options: Options, description: Description) -> N
     """Writes a directory; see `Target.write`."""
     save_network(net, path, description)
     (path / EXTRA).mkdir()
-    (path / EXTRA / DESCRIPTION).write_text(description.to_json())
+    (path / EXTRA / FILE).write_text(description.to_json())
 
 
 TARGET = Target(suffix="", write=write, takes=frozenset({"input", "output_kind", "image_size", "batch", "aux"}))

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import export
 
 from googlenet_jax.export.target import Options, Target
-from googlenet_jax.exported.description import Description
-from googlenet_jax.exported.stablehlo import DESCRIPTION, PROGRAM
+from googlenet_jax.exported.description import FILE, Description
+from googlenet_jax.exported.stablehlo import PROGRAM
 from googlenet_jax.models.folding import fold
 from googlenet_jax.net import Net
 
@@ -38,7 +38,7 @@ def write(net: Net, path: Path, options: Options, description: Description) -> N
     exported = export.export(jax.jit(program), platforms=_PLATFORMS)(images)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(PROGRAM, exported.serialize())
-        archive.writestr(DESCRIPTION, description.to_json())
+        archive.writestr(FILE, description.to_json())
 
 
 TARGET = Target(

@@ -7,7 +7,7 @@ import numpy as np
 
 from googlenet_jax.export.layers import INPUT, Graph, Layer, Sides, graph_of
 from googlenet_jax.exported.description import Description
-from googlenet_jax.exported.tensorflow import IMAGES, SIGNATURE, output_names, quiet, tensorflow
+from googlenet_jax.exported.tensorflow import IMAGES, SIGNATURE, quiet, tensorflow
 from googlenet_jax.models.normalization import LRN
 from googlenet_jax.net import Net
 
@@ -49,7 +49,7 @@ class _Network:
             maps[layer.name] = getattr(self, layer.kind)(layer, *(maps[name] for name in layer.inputs))
         activation = self.tf.nn.softmax if self.description.output == "probabilities" else self.tf.identity
         heads = self.graph.outputs
-        names = output_names(self.description, len(heads))
+        names = self.description.output_names(len(heads))
         return {name: activation(maps[head], name=name) for name, head in zip(names, heads, strict=True)}
 
     def normalized(self, images: Any) -> Any:

@@ -16,8 +16,8 @@ import numpy as np
 from googlenet_jax.export.calibration import calibration_crops
 from googlenet_jax.export.target import Options, Target
 from googlenet_jax.export.tensorflow_graph import save_network
-from googlenet_jax.exported.description import Description
-from googlenet_jax.exported.tensorflow import DESCRIPTION, IMAGES, SIGNATURE, quiet, tensorflow
+from googlenet_jax.exported.description import FILE, Description
+from googlenet_jax.exported.tensorflow import IMAGES, SIGNATURE, quiet, tensorflow
 from googlenet_jax.net import Net
 
 
@@ -37,7 +37,7 @@ def write(net: Net, path: Path, options: Options, description: Description) -> N
             model = converter.convert()
     path.write_bytes(model)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(DESCRIPTION, description.to_json())
+        archive.writestr(FILE, description.to_json())
 
 
 def _quantize(tf: Any, converter: Any, crops: np.ndarray, description: Description) -> None:

@@ -7,6 +7,7 @@ import math
 from googlenet_jax.data.preprocess import Preprocess
 
 KEY = "googlenet_jax"  # under which a file that holds text by key has the description
+FILE = "description.json"  # that an archive or directory has it in
 MOST_PIXELS = 1 << 28  # of one call's images, where their number is fixed
 
 
@@ -21,7 +22,7 @@ class Description:
       config: that the network was trained with, as JSON has it.
       step: training steps behind it.
       source: the checkpoint that it was made from.
-      weights: SHA-256 of the network's variables, see `export.describe.fingerprint`.
+      weights: SHA-256 of the network's variables, see `export.target.fingerprint`.
       input: "uint8", RGB crops (n, s, s, 3), or "float", the same normalised in the network's channel order.
       output: "probabilities" or "logits".
       precision: "float32", "float16" or "int8".
@@ -41,6 +42,10 @@ class Description:
     precision: str = "float32"
     batch: int | None = None
     aux: bool = False
+
+    def output_names(self, count: int) -> list[str]:
+        """What so many outputs are called: "probabilities" or "logits", the auxiliary heads' with a number."""
+        return [self.output, *(f"{self.output}_{i}" for i in range(1, count))]
 
     def to_json(self) -> str:
         """As one text."""

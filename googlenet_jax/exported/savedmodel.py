@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from googlenet_jax.exported.description import Description
+from googlenet_jax.exported.description import FILE, Description
 from googlenet_jax.exported.opening import Run
 from googlenet_jax.exported.tensorflow import (
-    DESCRIPTION,
     IMAGES,
     SIGNATURE,
     check_input,
-    output_names,
     quiet,
     tensorflow,
 )
@@ -31,7 +29,7 @@ _OPERATIONS = {
 
 def open_savedmodel(path: Path) -> tuple[Description, Run]:
     """Loads a directory; its description, and what runs it on a CPU."""
-    description = Description.from_json(_read(path / EXTRA / DESCRIPTION))
+    description = Description.from_json(_read(path / EXTRA / FILE))
     stored = _read(path / "saved_model.pb")
     tf = tensorflow("SavedModel")
     from tensorflow.core.protobuf import saved_model_pb2
@@ -41,7 +39,7 @@ def open_savedmodel(path: Path) -> tuple[Description, Run]:
     taken = signature.inputs[IMAGES]
     shape = tuple(dimension.size for dimension in taken.tensor_shape.dim)
     check_input(description, shape[1:], tf.dtypes.as_dtype(taken.dtype).name)
-    names = output_names(description, len(signature.outputs))
+    names = description.output_names(len(signature.outputs))
     tensors = [taken.name, *(signature.outputs[name].name for name in names)]
     needed = _needed(meta.graph_def, tensors)
     _check([*needed.node, *(node for function in needed.library.function for node in function.node_def)])

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from jax import export
 
-from googlenet_jax.exported.description import Description
+from googlenet_jax.exported.description import FILE, Description
 from googlenet_jax.exported.opening import Run
 
-PROGRAM, DESCRIPTION = "program", "description.json"
+PROGRAM = "program"
 _MOST = 1 << 30  # bytes of a program, of which its weights are nearly all
 
 
@@ -23,7 +23,7 @@ def open_stablehlo(path: Path) -> tuple[Description, Run]:
         # Nothing in it is compressed: what says that it is larger than the file would only fill the memory.
         if sum(entry.file_size for entry in archive.infolist()) > min(path.stat().st_size, _MOST):
             raise ValueError("a program of more than 1 GiB, or than the file")
-        description = Description.from_json(archive.read(DESCRIPTION))
+        description = Description.from_json(archive.read(FILE))
         program = export.deserialize(bytearray(archive.read(PROGRAM)))
     call = jax.jit(program.call)
 

@@ -10,7 +10,6 @@ from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import missing
 
 IMAGES, SIGNATURE = "images", "serving_default"  # the input's name, and the signature's
-DESCRIPTION = "description.json"
 
 
 def tensorflow(kind: str) -> Any:
@@ -45,11 +44,6 @@ def quiet() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def output_names(description: Description, count: int) -> list[str]:
-    """What the outputs of a signature are called: "probabilities" or "logits", the auxiliary heads' with a number."""
-    return [description.output, *(f"{description.output}_{i}" for i in range(1, count))]
 
 
 def check_input(description: Description, shape: tuple[int, ...], dtype: str) -> None:

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.exported.description import Description
+from googlenet_jax.exported.description import FILE, Description
 from googlenet_jax.exported.opening import Run, missing
 from googlenet_jax.exported.tensorflow import (
-    DESCRIPTION,
     IMAGES,
     SIGNATURE,
     check_input,
-    output_names,
     quiet,
     tensorflow,
 )
@@ -26,15 +24,15 @@ _MOST = 1 << 24  # bytes of a description
 def open_tflite(path: Path) -> tuple[Description, Run]:
     """Loads a file; its description, and what runs it on a CPU."""
     with zipfile.ZipFile(path) as archive:
-        if archive.getinfo(DESCRIPTION).file_size > _MOST:
+        if archive.getinfo(FILE).file_size > _MOST:
             raise ValueError("a description of more than 16 MiB")
-        description = Description.from_json(archive.read(DESCRIPTION))
+        description = Description.from_json(archive.read(FILE))
     with quiet():
         interpreter = _interpreter(path)
         interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner(SIGNATURE)
     images, outputs = runner.get_input_details()[IMAGES], runner.get_output_details()
-    names = output_names(description, len(outputs))
+    names = description.output_names(len(outputs))
     if set(names) != set(outputs):
         raise ValueError(f"outputs that its description lacks: {', '.join(outputs)}")
     check_input(description, tuple(images["shape"][1:]), np.dtype(images["dtype"]).name)

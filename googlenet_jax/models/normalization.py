@@ -63,7 +63,11 @@ def apply_norm(
       Array like x; the arithmetic is float32.
     """
     factor = scale * inverse_std
-    y = x * by_channel(factor) + by_channel(shift - mean * factor)
+    return _scaled(x, factor, shift - mean * factor, relu)
+
+
+def _scaled(x: jax.Array, factor: jax.Array, offset: jax.Array, relu: bool) -> jax.Array:
+    y = x * by_channel(factor) + by_channel(offset)
     return (jnp.maximum(y, 0) if relu else y).astype(x.dtype)
 
 
@@ -106,8 +110,7 @@ def _batch_norm_forward(
     x: jax.Array, scale: jax.Array, shift: jax.Array, epsilon: float, relu: bool, axis_name: str | None
 ) -> tuple[Any, Any]:
     stats, var = _observe(x, scale, shift, epsilon, axis_name)
-    y = x * by_channel(stats.factor) + by_channel(stats.offset)
-    return ((jnp.maximum(y, 0) if relu else y).astype(x.dtype), stats.mean, var), (x, stats)
+    return (_scaled(x, stats.factor, stats.offset, relu), stats.mean, var), (x, stats)
 
 
 def _batch_norm_backward(epsilon: float, relu: bool, axis_name: str | None, residuals: Any, cotangents: Any) -> Any:

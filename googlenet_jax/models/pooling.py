@@ -163,13 +163,7 @@ def hand_back(index: jax.Array, dy: jax.Array, pool: Pool, sides: tuple[int, int
     Returns:
       (n, h, w, c) array of dy's dtype.
     """
-
-    def phases(index: jax.Array, dy: jax.Array) -> jax.Array:
-        return _by_phase(index, dy, pool, sides)
-
-    def pixels(index: jax.Array, dy: jax.Array) -> jax.Array:
-        return _by_pixel(index, dy, pool, sides)
-
+    phases, pixels = (functools.partial(way, pool=pool, sides=sides) for way in (_by_phase, _by_pixel))
     return by_backend(index, dy, cpu=lambda *args: _in_own_computation(phases, *args), others=pixels)
 
 
