@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from googlenet_jax.cli import arguments
 from googlenet_jax.errors import UserError, shown, where
+from googlenet_jax.serve import ENSEMBLE
 from googlenet_jax.system import runtime
 
 if TYPE_CHECKING:
@@ -207,8 +208,6 @@ def _sources(given: list[str]) -> dict[str, str]:
 
 
 def _check(flags: argparse.Namespace, sources: dict[str, str]) -> None:
-    from googlenet_jax.serve.models import ENSEMBLE
-
     if flags.ensemble and len(sources) < 2:
         raise UserError("--ensemble: give --checkpoint at least twice")
     if flags.ensemble and ENSEMBLE in sources:

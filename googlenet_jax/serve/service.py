@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from googlenet_jax.classifier import Classifier
+from googlenet_jax.serve import ENSEMBLE
 from googlenet_jax.serve.batcher import Answer, Batcher, Ticket
 from googlenet_jax.serve.intake import Intake, QueueFullError
 from googlenet_jax.serve.limits import Limits
 from googlenet_jax.serve.metrics import Metrics
-from googlenet_jax.serve.models import ENSEMBLE, Model, batch_sizes, make_ensemble, make_model
+from googlenet_jax.serve.models import Model, batch_sizes, make_ensemble, make_model
 
 log = logging.getLogger(__name__)
 
