@@ -1,0 +1,1 @@
+"""The server of `googlenet serve`: its page and what answers it."""
