@@ -34,13 +34,14 @@ class Card {
   }
 
   makeStage() {
-    const picture = element("img", { src: this.url, alt: this.name });
+    const picture = element("img", { src: this.url, alt: this.name, decoding: "async", draggable: "false" });
     const stage = element("div", { class: "stage" }, picture);
     picture.addEventListener("load", () => {
       stage.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight || 1);
       stage.classList.add("shown");
     });
     picture.addEventListener("error", () => {
+      stage.classList.add("blank");
       picture.replaceWith(element("p", {}, "This browser cannot show this file."));
     });
     return stage;
@@ -48,8 +49,14 @@ class Card {
 
   /** A line while there is no result yet. */
   tell(text, waiting = false) {
-    const line = element("p", { class: waiting ? "progress waiting" : "progress" }, text);
-    this.body.replaceChildren(line);
+    this.fill(element("p", { class: waiting ? "progress waiting" : "progress" }, text));
+  }
+
+  /** Puts something else beside the picture; who was on a button there goes on at the card's own. */
+  fill(...parts) {
+    const held = this.body.contains(document.activeElement);
+    this.body.replaceChildren(...parts);
+    if (held) this.remove.focus();
   }
 
   fail(refusal) {
@@ -57,8 +64,8 @@ class Card {
     if (refusal.hint) lines.push(element("p", {}, refusal.hint));
     if (refusal.detail) lines.push(element("p", { class: "detail" }, `The server says: ${refusal.detail}`));
     Object.assign(this.again, { hidden: !refusal.again, textContent: "Try again" });
-    const box = element("div", { class: "error" }, ...lines, this.again);
-    this.body.replaceChildren(box);
+    this.fill(element("div", { class: "error" }, ...lines, this.again));
+    this.clearSeen();
     say(`${this.name}: ${refusal.message}. ${refusal.hint}`);
   }
 
@@ -69,8 +76,8 @@ class Card {
     this.rows = labels.map((label, k) => this.makeRow(readLabel(label), probabilities[k], k, Boolean(maps)));
     this.offer();
     this.about.textContent = `${model} · ${width} × ${height} · ${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
-    this.body.replaceChildren(
-      element("ol", { class: "classes" }, ...this.rows.map((row) => row.element)),
+    this.fill(
+      element("ol", { class: "classes", "aria-label": "Classes" }, ...this.rows.map((row) => row.element)),
       this.about,
       element(
         "div",
@@ -107,15 +114,19 @@ class Card {
     const fill = element("div", { class: "fill" });
     fill.style.width = `${100 * share}%`;
     const percent = Number((100 * share).toFixed(1));
-    const range = { "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": percent, "aria-valuetext": `${percent} %` };
+    const range = {
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+      "aria-valuenow": percent,
+      "aria-valuetext": `${percent} %`,
+    };
     const bar = element("div", { class: "track", role: "meter", "aria-label": name, ...range }, fill);
     return { element: element("li", {}, head, bar), head, name };
   }
 
   /** The part that the network was given, and the map over it. */
   showSeen([left, top, right, bottom], maps) {
-    this.stage.querySelector(".seen")?.remove();
-    this.element.querySelector(".look")?.remove();
+    this.clearSeen();
     const seen = element("div", { class: "seen" });
     const percent = (share) => `${100 * share}%`;
     Object.assign(seen.style, {
@@ -131,6 +142,11 @@ class Card {
     this.most = strongest(maps);
     this.element.querySelector(".side").append(this.makeLook());
     this.choose(0);
+  }
+
+  clearSeen() {
+    this.stage.querySelector(".seen")?.remove();
+    this.element.querySelector(".look")?.remove();
   }
 
   /** The words under the picture, and how opaque the map is. */

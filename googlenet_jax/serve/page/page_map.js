@@ -65,3 +65,15 @@ function drawMap(canvas, map, most) {
 function strongest(maps) {
   return Math.max(...maps.flat(2));
 }
+
+/** The sign of an empty page: a map of 7 x 7 cells, brightest a little beside its middle. */
+function drawDots(host) {
+  for (let cell = 0; cell < 49; cell++) {
+    const share = Math.exp(-(((cell % 7) - 3.6) ** 2 + (Math.floor(cell / 7) - 2.5) ** 2) / 7);
+    const dot = element("i");
+    dot.style.backgroundColor = `rgb(${colour(share).slice(0, 3).map(Math.round)})`;
+    dot.style.opacity = Math.min(1, 0.12 + 1.8 * share);
+    dot.style.scale = 0.5 + 0.5 * share;
+    host.append(dot);
+  }
+}

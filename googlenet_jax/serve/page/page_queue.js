@@ -8,9 +8,9 @@ let under = 0;
 
 // Queue --------------------------------------------------------------------------------------------------------------
 
-function enqueue(card) {
-  card.result = null;
-  waiting.push(card);
+function enqueue(...more) {
+  for (const card of more) card.result = null;
+  waiting.push(...more);
   proceed();
 }
 
@@ -70,7 +70,7 @@ function take(files) {
   for (const card of made) cards.add(card);
   showCount();
   say(`${counted(made.length, "picture")} given`);
-  made.forEach(enqueue);
+  enqueue(...made);
 }
 
 byId("clear").addEventListener("click", () => {
@@ -119,5 +119,6 @@ document.addEventListener("drop", (event) => {
 });
 
 byId("copy-curl").replaceWith(makeCopyButton("Copy", () => byId("curl").textContent, { class: "quiet" }));
+drawDots(document.querySelector(".dots"));
 showCommand();
 poll();

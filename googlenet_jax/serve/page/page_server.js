@@ -202,7 +202,7 @@ async function post(file, model, signal) {
 async function classify(file, signal, tell) {
   await checkFile(file);
   const model = chosenModel();
-  for (let attempt = 1; ; ) {
+  for (let attempt = 1; ;) {
     tell("Looking at it");
     const used = access.token;
     const response = await post(file, model, signal);
