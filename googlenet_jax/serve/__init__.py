@@ -1,3 +1,1 @@
-"""The HTTP server: classifies pictures for programs and people, many requests at once."""
-
-ENSEMBLE = "ensemble"  # the name of all models' mean
+"""The server of `googlenet serve`: its page and what answers it."""
