@@ -170,9 +170,9 @@ def _serve(flags: argparse.Namespace) -> None:
     app = functools.partial(make_app, service, allow_stop=flags.allow_stop, token=token, origins=tuple(flags.cors))
     server = Server(service, app, listening, flags.grace)
     address = _address(*listening.getsockname()[:2])
-    print(f"serving {', '.join(service.names)} at {address}, ready when all is compiled", flush=True)
 
     def load() -> None:
+        print(f"serving {', '.join(service.names)} at {address}, ready when all is compiled", flush=True)
         with Progress(console=error_console, disable=not error_console.is_terminal, transient=True) as progress:
             task = progress.add_task("loading and compiling", total=service.compilations)
             service.load(advance=lambda: progress.advance(task))

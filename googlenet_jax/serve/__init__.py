@@ -1,1 +1,3 @@
-"""The server of `googlenet serve`: its page and what answers it."""
+"""The HTTP server: classifies pictures for programs and people, many requests at once."""
+
+ENSEMBLE = "ensemble"  # the name of all models' mean
