@@ -10,10 +10,13 @@ import jax
 import ml_collections
 import numpy as np
 
-from googlenet_jax.classifier import Classifier, Prediction
+from googlenet_jax.classifier import MOST, Classifier, Prediction
 from googlenet_jax.config import from_json
+from googlenet_jax.config.choices import nearest
+from googlenet_jax.data.pictures.arrays import as_pixels, each_image
 from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError, where
+from googlenet_jax.explain.explanation import Explanation, explain
 from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import ExportedNet, open_exported
 from googlenet_jax.models.folding import fold
@@ -86,6 +89,41 @@ class Net(Classifier):
         v = self.model.variant
         scale = np.float32(1 - v.dropout if v.dropout_scales == "inference" else 1)
         return np.einsum("nhwc,nkc->nkhw", features, scale * kernel.T[classes])
+
+    def features(self, images: Any, layer: str = "inception_5b") -> np.ndarray:
+        """Activations of a layer, for retrieval or another classifier.
+
+        Args:
+          images: as for `probabilities`.
+          layer: its name by the paper's Table 1, such as "inception_4e", "inception_4e/3x3" or "conv2"; where a pool
+            follows it, what that gives.
+
+        Returns:
+          (n, h, w, channels) float32 array; of "classifier" logits (n, classes).
+
+        Raises:
+          UserError: for an unknown layer, or an image that cannot be read.
+        """
+        crops = [self.preprocess.crop(as_pixels(image)) for image in each_image(images)]
+        size = self.preprocess.image_size
+        shapes = jax.eval_shape(self._all_layers, self.variables, jax.ShapeDtypeStruct((1, size, size, 3), np.uint8))
+        if layer not in shapes:
+            raise UserError(f"layer {layer!r} is not known: {nearest(layer, shapes)}")
+        one = jax.jit(lambda variables, crops: self._all_layers(variables, crops)[layer])
+        found = [one(self.variables, np.stack(crops[i : i + MOST])) for i in range(0, len(crops), MOST)]
+        return np.concatenate([np.asarray(part, np.float32) for part in found])
+
+    def _all_layers(self, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
+        """What each layer gives, by its name; those that are computed as a part of a larger product have none."""
+        images = self.preprocess.normalize(crops)
+        _, kept = self.model.apply(variables, images, train=False, capture_intermediates=True)
+        leaves = jax.tree_util.tree_leaves_with_path(kept["intermediates"])
+        paths = {tuple(key.key for key in path[:-1]): leaf for path, leaf in leaves}  # the last is a place in a tuple
+        return {"/".join(path[:-1]): leaf for path, leaf in paths.items() if path[-1] == "__call__" and path[:-1]}
+
+    def explain(self, images: Any, label: str | None = None, method: str = "cam") -> list[Explanation]:
+        """Which pixels speak for a class, see `explain.explanation.explain`."""
+        return explain(self, images, label, method)
 
     @functools.cached_property
     def _program(self) -> tuple[Callable[[Any, jax.Array], tuple[jax.Array, jax.Array]], Any]:

@@ -31,10 +31,12 @@ def make_net(seed: int = 0, size: int = 32, **changes: object) -> Net:
     images = jax.ShapeDtypeStruct((1, size, size, 3), "float32")
     shapes = jax.eval_shape(model.init, jax.random.key(0), images)
     rng = np.random.default_rng(seed)
-    variables = jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes)
-    variables = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: np.abs(leaf) + 0.5 if path[-1].key in ("var", "scale") else leaf, variables
-    )
+
+    def drawn(path: Any, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        values = rng.normal(0, (2 / max(np.prod(leaf.shape[:-1]), 16)) ** 0.5, leaf.shape).astype(np.float32)
+        return np.abs(values) + 0.5 if path[-1].key in ("var", "scale") else values
+
+    variables = jax.tree_util.tree_map_with_path(drawn, shapes)
     return Net(model, variables, LABELS, make_preprocess(config), config, seed)
 
 

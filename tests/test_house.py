@@ -21,7 +21,8 @@ BELOW = {
     "prepare": {"system", "config", "data"},
     "classifier": {"data"},
     "exported": {"system", "config", "formats", "models", "data", "importers", "classifier"},
-    "net": {"system", "config", "models", "data", "runs", "classifier", "exported"},
+    "explain": {"config", "data", "classifier"},
+    "net": {"system", "config", "models", "data", "runs", "classifier", "exported", "explain"},
     "evaluate": {"system", "config", "models", "data", "classifier", "net"},
     "export": {"system", "config", "formats", "models", "data", "importers", "exported", "net"},
     "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
@@ -29,7 +30,7 @@ BELOW = {
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
     "cli": {
         *("system", "config", "models", "data", "runs", "classifier", "net", "evaluate"),
-        *("train", "serve", "sweep", "importers", "export", "prepare"),
+        *("explain", "train", "serve", "sweep", "importers", "export", "prepare"),
     },
 }
 

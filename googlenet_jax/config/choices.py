@@ -234,6 +234,13 @@ RUNTIMES = {
     "mindir": Runtime(".mindir", "MindSpore", "exported.mindir:open_mindir"),
 }
 
+# Each says what of a picture speaks for a class, see `explain.methods`.
+EXPLANATIONS = {
+    "cam": Choice("class activation maps, exact for this network", "explain.methods:class_activation"),
+    "occlusion": Choice("what is lost when a square covers a place", "explain.methods:occlusion"),
+    "integrated_gradients": Choice("gradients along the way to the picture", "explain.methods:integrated_gradients"),
+}
+
 # Each draws the next point of a sweep: (ranges, number, what is known, whether larger is better) -> overrides.
 SEARCHES = {
     "random": Choice("points drawn independently", "sweep.search:draw"),
