@@ -1,6 +1,6 @@
 """Sends images to a server and notes when each was due, sent and answered; `serving.py` starts it.
 
-    echo '{"port": 9999, "path": "/api", "images": ["cat.jpg"], "connections": 8, "seconds": 5}' | python serving_load.py
+    echo '{"port": 9999, "path": "/api", "images": ["cat.jpg"], "connections": 8}' | python benchmarks/serving_load.py
 
 It is a process of its own and does little more than read and write sockets, as it shares the cores with the server.
 """
@@ -255,19 +255,19 @@ class Client:
         return more | {"records": self.records, "begin": begin, "cpu": cpu}
 
 
-def request(load: Load, image: bytes) -> bytes:
-    """A whole POST with the image as the multipart field `image`."""
+def form(image: bytes) -> tuple[str, bytes]:
+    """A form with the image as its field `image`: content type and body."""
     edge = "serving-load-4f1d"
     part = f'--{edge}\r\nContent-Disposition: form-data; name="image"; filename="image.jpg"\r\n'
     body = f"{part}Content-Type: image/jpeg\r\n\r\n".encode() + image + f"\r\n--{edge}--\r\n".encode()
-    lines = [
-        f"POST {load.path} HTTP/1.1",
-        f"Host: 127.0.0.1:{load.port}",
-        "Accept: application/json",
-        f"Content-Type: multipart/form-data; boundary={edge}",
-        f"Content-Length: {len(body)}",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return f"multipart/form-data; boundary={edge}", body
+
+
+def request(load: Load, image: bytes) -> bytes:
+    """A whole POST with the image."""
+    kind, body = form(image)
+    where = f"POST {load.path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\nAccept: application/json\r\n"
+    return f"{where}Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def main() -> None:

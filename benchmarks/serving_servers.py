@@ -17,7 +17,7 @@ from threading import Event, Thread
 
 _PEERS = Path(__file__).parent / "serving_peers"
 _ROOT = Path(__file__).parents[1]
-_PAGE, _TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 NAME = "bench"  # of our model
 
 
@@ -109,10 +109,6 @@ class Running:
     def memory(self) -> int:
         """Bytes in memory, summed over its processes (pages that they share count in each)."""
         return sum(int(fields[21]) * _PAGE for _, fields in self.processes())
-
-    def cpu(self) -> float:
-        """Seconds of processor time that its processes have taken."""
-        return sum(int(fields[11]) + int(fields[12]) for _, fields in self.processes()) / _TICK
 
     def stop(self) -> None:
         """Ends all its processes."""
@@ -207,11 +203,22 @@ def printed_port(log: int) -> int:
     return int(found[1]) if found else 0
 
 
-def call(port: int, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-    """Sends a request to this machine; status and body."""
+def call(port: int, method: str, path: str, body: bytes = b"", kind: str = "") -> tuple[int, bytes]:
+    """Sends a request to this machine.
+
+    Args:
+      port: where it listens.
+      method: GET or POST.
+      path: of the page.
+      body: of the request.
+      kind: the body's content type.
+
+    Returns:
+      Status and body.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
-        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        connection.request(method, path, body, {"Content-Type": kind} if body else {})
         reply = connection.getresponse()
         return reply.status, reply.read()
 

@@ -39,11 +39,11 @@ class Server(HTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers a request and closes, as HTTP/1.0 does: a kept connection would hold the only thread."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """That it listens."""
         self.reply({"ready": True})
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """The answer to one request."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         file = form_file(self.headers["Content-Type"], body, "image")
