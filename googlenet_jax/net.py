@@ -49,32 +49,70 @@ class Net(Classifier):
 
     def classify(self, crops: np.ndarray) -> np.ndarray:
         """See `Classifier.classify`."""
+        return self.look(crops)[0]
+
+    def look(self, crops: np.ndarray) -> tuple[np.ndarray, jax.Array]:
+        """Probabilities, and the last block's activations, which they are a linear function of before the softmax.
+
+        Args:
+          crops: as for `classify`.
+
+        Returns:
+          Probabilities (n, classes), and activations for `class_maps`, float32, which stay on the device.
+        """
         cores = jax.local_devices(backend="cpu") if jax.default_backend() == "cpu" else []
         if len(cores) > 1 and len(crops) % len(cores) == 0:
             # Each core its share: faster than all of them at each layer.
-            return np.asarray(self._on_cores(split_batch(crops, cores))).reshape(len(crops), -1)
-        return np.asarray(self._on_one(crops))
+            probabilities, activations = self._on_cores(split_batch(crops, cores))
+            return np.asarray(probabilities).reshape(len(crops), -1), activations
+        probabilities, activations = self._on_one(crops)
+        return np.asarray(probabilities), activations
+
+    def class_maps(self, activations: jax.Array, classes: np.ndarray) -> np.ndarray:
+        """Where the network saw a class: its class activation maps (Zhou et al., arXiv 1512.04150, formula 2).
+
+        They are exact here, where nothing but a mean over the places and the classifier follow the last block: a map's
+        mean, and the classifier's bias, make the class's logit.
+
+        Args:
+          activations: of n images, from `look`.
+          classes: (n, k) indices, of each image k classes.
+
+        Returns:
+          (n, k, h, w) float32 array; h and w are the last block's, 7 of a 224 px image.
+        """
+        features = np.asarray(activations, np.float32).reshape(-1, *activations.shape[-3:])
+        kernel = np.asarray(self.variables["params"]["classifier"]["kernel"], np.float32)
+        v = self.model.variant
+        scale = np.float32(1 - v.dropout if v.dropout_scales == "inference" else 1)
+        return np.einsum("nhwc,nkc->nkhw", features, scale * kernel.T[classes])
 
     @functools.cached_property
-    def _program(self) -> tuple[Callable[[Any, jax.Array], jax.Array], Any]:
-        """Probabilities from variables and crops, and the variables: without batch norm, which is folded away."""
+    def _program(self) -> tuple[Callable[[Any, jax.Array], tuple[jax.Array, jax.Array]], Any]:
+        """What `look` gives from variables and crops; and the variables: without batch norm, which is folded away."""
         model, variables = fold(self.model, self.variables)
+        last = f"inception_{model.blocks[-1]}"
 
-        def classify(variables: Any, crops: jax.Array) -> jax.Array:
-            logits: Any = model.apply(variables, self.preprocess.normalize(crops), train=False)
-            return jax.nn.softmax(logits)
+        def look(variables: Any, crops: jax.Array) -> tuple[jax.Array, jax.Array]:
+            logits, kept = model.apply(
+                variables,
+                self.preprocess.normalize(crops),
+                train=False,
+                capture_intermediates=lambda module, method: module.name == last,
+            )
+            return jax.nn.softmax(logits), kept["intermediates"][last]["__call__"][0]
 
-        return classify, variables
+        return look, variables
 
     @functools.cached_property
     def _on_one(self) -> Any:
-        classify, variables = self._program
-        return functools.partial(jax.jit(classify), jax.device_put(variables))
+        look, variables = self._program
+        return functools.partial(jax.jit(look), jax.device_put(variables))
 
     @functools.cached_property
     def _on_cores(self) -> Any:
-        (classify, variables), cores = self._program, jax.local_devices(backend="cpu")
-        everywhere = parallel(classify, cores, replicated=1, split=1, split_result=True)
+        (look, variables), cores = self._program, jax.local_devices(backend="cpu")
+        everywhere = parallel(look, cores, replicated=1, split=1, split_result=True)
         return functools.partial(everywhere, replicate(variables, cores))
 
 

@@ -2,12 +2,12 @@
 
 import sys
 
-from googlenet_jax.cli import attempt, benchmark, evaluate, predict, prepare, summary, sweep, transfer
+from googlenet_jax.cli import attempt, benchmark, evaluate, predict, prepare, serve, summary, sweep, transfer
 from googlenet_jax.cli.arguments import Parser
 from googlenet_jax.errors import run_command
 from googlenet_jax.system import runtime
 
-_COMMANDS = (predict, evaluate, benchmark, transfer, prepare, sweep, summary, attempt)
+_COMMANDS = (predict, evaluate, benchmark, serve, transfer, prepare, sweep, summary, attempt)
 
 
 def main() -> None:

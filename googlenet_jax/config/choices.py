@@ -212,10 +212,12 @@ class Runtime(NamedTuple):
 
     Attributes:
       suffix: what the file's name ends in, or the file that makes a directory one.
+      name: of the runtime.
       target: as in `Choice`: a function of the path that gives the description and what runs it.
     """
 
     suffix: str
+    name: str
     target: str
 
     def load(self) -> Any:
@@ -224,12 +226,12 @@ class Runtime(NamedTuple):
 
 
 RUNTIMES = {
-    "onnx": Runtime(".onnx", "exported.onnx:open_onnx"),
-    "stablehlo": Runtime(".stablehlo", "exported.stablehlo:open_stablehlo"),
-    "savedmodel": Runtime("saved_model.pb", "exported.savedmodel:open_savedmodel"),
-    "tflite": Runtime(".tflite", "exported.tflite:open_tflite"),
-    "safetensors": Runtime(".safetensors", "exported.safetensors:open_safetensors"),
-    "mindir": Runtime(".mindir", "exported.mindir:open_mindir"),
+    "onnx": Runtime(".onnx", "ONNX Runtime", "exported.onnx:open_onnx"),
+    "stablehlo": Runtime(".stablehlo", "StableHLO in JAX", "exported.stablehlo:open_stablehlo"),
+    "savedmodel": Runtime("saved_model.pb", "TensorFlow", "exported.savedmodel:open_savedmodel"),
+    "tflite": Runtime(".tflite", "LiteRT", "exported.tflite:open_tflite"),
+    "safetensors": Runtime(".safetensors", "JAX", "exported.safetensors:open_safetensors"),
+    "mindir": Runtime(".mindir", "MindSpore", "exported.mindir:open_mindir"),
 }
 
 # Each draws the next point of a sweep: (ranges, number, what is known, whether larger is better) -> overrides.

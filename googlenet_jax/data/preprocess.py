@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from googlenet_jax.data.crops.resize import center_crop
-from googlenet_jax.data.pictures.picture import Picture
+from googlenet_jax.data.crops.resize import box_at, center_crop
+from googlenet_jax.data.pictures.picture import Box, Picture
 from googlenet_jax.models.normalization import by_channel
 from googlenet_jax.models.variants import get_variant
 
@@ -45,6 +45,10 @@ class Preprocess:
           (image_size, image_size, 3) uint8 array.
         """
         return center_crop(image, self.image_size, self.crop_fraction, self.resize == "square")
+
+    def box(self, width: int, height: int) -> Box:
+        """The part that `crop` takes of an image of so many pixels: left, top, right, bottom."""
+        return box_at(width, height, self.image_size, self.crop_fraction, self.resize == "square")
 
     def normalize(self, images: jax.Array) -> jax.Array:
         """Pixels as the network's input.

@@ -29,11 +29,13 @@ class ExportedNet(Classifier):
       description: what travels in it.
       run: from (n, s, s, 3) images, uint8 crops or normalised floats as the description says, to the outputs (n,
         classes): the main head's, and the auxiliary ones' if it has them.
+      runtime: name of it.
     """
 
     path: str
     description: Description
     run: Run
+    runtime: str
 
     @property
     def labels(self) -> list[str]:  # type: ignore[override]
@@ -112,7 +114,7 @@ def open_exported(path: str | Path, kind: str | None = None) -> ExportedNet | We
         raise
     except Exception as error:  # a runtime's own, of any kind, about a file that it cannot read
         raise UserError(f"{where(path)} is no {kind} file of googlenet export, or damaged: {reason(error)}") from None
-    return ExportedNet(str(path), description, run) if callable(run) else (description, run)
+    return ExportedNet(str(path), description, run, RUNTIMES[kind].name) if callable(run) else (description, run)
 
 
 def _is_like(path: Path, suffix: str) -> bool:

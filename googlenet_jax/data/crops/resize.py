@@ -117,9 +117,16 @@ def crop_at(
     picture: Picture, size: int, fraction: float, square: bool, right: float, down: float, antialias: bool = True
 ) -> np.ndarray:
     """As `center_crop`, the square at these shares, 0 to 1, of the way from left to right and from top to bottom."""
-    width, height = picture.width, picture.height
+    box = box_at(picture.width, picture.height, size, fraction, square, right, down)
+    return resize(picture, size, box, antialias, context=True)
+
+
+def box_at(
+    width: int, height: int, size: int, fraction: float, square: bool, right: float = 0.5, down: float = 0.5
+) -> Box:
+    """The part of a picture that `crop_at` takes, by default the central one: left, top, right, bottom in pixels."""
     if height == width == size:
-        return picture.pixels()
+        return 0, 0, width, height
     w, h = (fraction * width, fraction * height) if square else (fraction * min(height, width),) * 2
     left, top = (width - w) * right, (height - h) * down
-    return resize(picture, size, (left, top, left + w, top + h), antialias, context=True)
+    return left, top, left + w, top + h

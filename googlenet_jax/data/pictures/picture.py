@@ -28,6 +28,10 @@ class BadImageError(UserError):
     """A file that cannot be read as an image; the message names it."""
 
 
+class TooManyPixelsError(BadImageError):
+    """An image that is larger than a reader takes, which its header tells."""
+
+
 class Region(NamedTuple):
     """Decoded pixels around a window: of the image, or of it so many times smaller.
 
@@ -166,19 +170,20 @@ def largest_shrink(box: Box, size: float) -> int:
     return next((shrink for shrink in _SHRINKS if side >= shrink * size), 1)
 
 
-def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None) -> Picture:
+def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None, most_pixels: int = MAX_PIXELS) -> Picture:
     """A picture from a file's content, recognised by that and not by its name.
 
     Args:
       data: the file.
       name: for messages, and for what its extension claims.
       offsets: of a JPEG file's restart intervals, see `tiles.splice`.
+      most_pixels: width times height at the most; of a larger one nothing but the header is read.
 
     Returns:
       A `Picture`: in CMYK, of 16 bits, with an EXIF orientation or several frames, as a viewer would show it first.
 
     Raises:
-      BadImageError: if it is empty, cut off, damaged, no image, or larger than `MAX_PIXELS`.
+      BadImageError: if it is empty, cut off, damaged, or no image; `TooManyPixelsError` if it is too large.
     """
     if not data:
         raise BadImageError(f"{name}: an empty file, not an image")
@@ -186,15 +191,15 @@ def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None) -> P
         try:
             frame = jpeg.parse(data)
         except ValueError:
-            return _decoded(data, name, "an unusual header")
-        _check_size(name, frame.width, frame.height)
+            return _decoded(data, name, most_pixels, "an unusual header")
+        _check_size(name, frame.width, frame.height, most_pixels)
         claimed = os.path.splitext(name)[1].lower()
         plain = frame.components in (1, 3) and frame.orientation == 1
         if plain and (claimed in FORMATS["JPEG"] or claimed not in EXTENSIONS):
             if data.find(b"\xff\xd9", -64) < 0:
                 _check_whole(data, name)
             return Jpeg(data, name, frame, offsets)
-    return _decoded(data, name)
+    return _decoded(data, name, most_pixels)
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
@@ -218,9 +223,9 @@ def read_image(path: str | Path) -> np.ndarray:
     return decode_image(read_file(path), str(path))
 
 
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise BadImageError(f"{name}: {width}x{height} pixels are more than {MAX_PIXELS:,}; scale it down")
+def _check_size(name: str, width: int, height: int, most_pixels: int) -> None:
+    if width * height > most_pixels:
+        raise TooManyPixelsError(f"{name}: {width}x{height} pixels are more than {most_pixels:,}; scale it down")
 
 
 def _check_whole(data: bytes, name: str) -> None:
@@ -230,12 +235,12 @@ def _check_whole(data: bytes, name: str) -> None:
         raise BadImageError(f"{name}: a damaged image ({reason(error)})") from None
 
 
-def _decoded(data: bytes, name: str, *oddity: str) -> Pixels:
+def _decoded(data: bytes, name: str, most_pixels: int, *oddity: str) -> Pixels:
     """Whatever Pillow can read, as a viewer would show it."""
     oddities = list(oddity)
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
-            _check_size(name, *image.size)
+            _check_size(name, *image.size, most_pixels)
             claimed = os.path.splitext(name)[1].lower()
             if image.format in FORMATS and claimed in EXTENSIONS and claimed not in FORMATS[image.format]:
                 oddities.append(f"a {image.format} file, whatever its name says")

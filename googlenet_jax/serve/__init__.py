@@ -1,0 +1,1 @@
+"""The HTTP server: classifies pictures for programs and people, many requests at once."""

@@ -1,0 +1,108 @@
+"""Admission: so many images and no more wait for the device; they are decoded and cropped in threads."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from googlenet_jax.data.pictures.picture import BadImageError, open_picture
+from googlenet_jax.errors import UserError, reason
+from googlenet_jax.serve.batcher import Batcher, Ticket
+from googlenet_jax.serve.limits import Limits
+from googlenet_jax.serve.metrics import Metrics
+from googlenet_jax.serve.models import Model
+
+log = logging.getLogger(__name__)
+
+
+class QueueFullError(Exception):
+    """There are as many images as the queue takes."""
+
+
+class Intake:
+    """Images in, tickets out.
+
+    Args:
+      limits: of the server.
+
+    Attributes:
+      waiting: images that are admitted and have no answer yet.
+    """
+
+    NAME = "image"  # that messages call each image
+
+    def __init__(self, limits: Limits):
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="decode")
+        self.waiting = 0
+
+    def admit(
+        self,
+        model: Model,
+        images: Sequence[bytes | np.ndarray],
+        deadline: float,
+        maps: int,
+        batcher: Batcher,
+        metrics: Metrics,
+    ) -> list[Ticket]:
+        """Admits a request's images, all of them or none.
+
+        Args:
+          model: that is to see them.
+          images: encoded files, or crops (s, s, 3) uint8 of the model's size.
+          deadline: by `time.monotonic`.
+          maps: of how many likeliest classes class activation maps are wanted.
+          batcher: that gets them.
+          metrics: that are told of each.
+
+        Returns:
+          A ticket an image.
+
+        Raises:
+          QueueFullError: if there is no room for them now.
+        """
+        with self._lock:
+            if self.waiting + len(images) > self._limits.queue:
+                raise QueueFullError
+            self.waiting += len(images)
+        tickets = [Ticket(model, deadline, maps) for _ in images]
+        for ticket, image in zip(tickets, images, strict=True):
+            ticket.future.add_done_callback(self._done)
+            if isinstance(image, bytes):
+                self._threads.submit(self._decode, ticket, image, batcher, metrics)
+            else:
+                ticket.crop, ticket.shape = image, (image.shape[1], image.shape[0])
+                batcher.put(ticket)
+        return tickets
+
+    def close(self) -> None:
+        """Ends the threads after what they have to do."""
+        self._threads.shutdown()
+
+    def _done(self, _: Any) -> None:
+        with self._lock:
+            self.waiting -= 1
+
+    def _decode(self, ticket: Ticket, data: bytes, batcher: Batcher, metrics: Metrics) -> None:
+        if not ticket.is_wanted():
+            return
+        start = time.monotonic()
+        try:
+            picture = open_picture(data, self.NAME, most_pixels=self._limits.max_pixels)
+            ticket.shape = picture.width, picture.height
+            ticket.crop = np.ascontiguousarray(ticket.model.net.preprocess.crop(picture))
+        except UserError as error:
+            ticket.fail(error)
+        except MemoryError:
+            ticket.fail(BadImageError(f"{self.NAME}: too large for this machine's memory"))
+        except Exception as error:  # a fault of ours: the client has not to wait for it
+            log.exception("decoding failed")
+            ticket.fail(BadImageError(f"{self.NAME}: cannot be read ({reason(error)})"))
+        else:
+            metrics.decoded(time.monotonic() - start)
+            batcher.put(ticket)
