@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
@@ -163,3 +164,21 @@ def as_on(monkeypatch):
         monkeypatch.setattr(lax, "platform_dependent", dependent)
 
     return choose
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Any]:
+    """Starts servers that end with the module's tests, see `serving.Running`."""
+    from serving import Running
+
+    starter = Running()
+    yield starter
+    starter.end()
+
+
+@pytest.fixture(scope="module")
+def served(running: Any) -> Any:
+    """A server of one network, `small`, see `serving.Client`."""
+    from serving import make_net
+
+    return running({"small": make_net()})

@@ -25,10 +25,11 @@ BELOW = {
     "evaluate": {"system", "config", "models", "data", "classifier", "net"},
     "export": {"system", "config", "formats", "models", "data", "importers", "exported", "net"},
     "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
+    "serve": {"system", "data", "classifier", "net"},
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
     "cli": {
         *("system", "config", "models", "data", "runs", "classifier", "net", "evaluate"),
-        *("train", "sweep", "importers", "export", "prepare"),
+        *("train", "serve", "sweep", "importers", "export", "prepare"),
     },
 }
 

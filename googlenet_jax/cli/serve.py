@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from googlenet_jax.cli import arguments
 from googlenet_jax.errors import UserError, shown, where
+from googlenet_jax.serve import ENSEMBLE
 from googlenet_jax.system import runtime
 
 if TYPE_CHECKING:
@@ -169,9 +170,9 @@ def _serve(flags: argparse.Namespace) -> None:
     app = functools.partial(make_app, service, allow_stop=flags.allow_stop, token=token, origins=tuple(flags.cors))
     server = Server(service, app, listening, flags.grace)
     address = _address(*listening.getsockname()[:2])
-    print(f"serving {', '.join(service.names)} at {address}, ready when all is compiled", flush=True)
 
     def load() -> None:
+        print(f"serving {', '.join(service.names)} at {address}, ready when all is compiled", flush=True)
         with Progress(console=error_console, disable=not error_console.is_terminal, transient=True) as progress:
             task = progress.add_task("loading and compiling", total=service.compilations)
             service.load(advance=lambda: progress.advance(task))
@@ -207,8 +208,6 @@ def _sources(given: list[str]) -> dict[str, str]:
 
 
 def _check(flags: argparse.Namespace, sources: dict[str, str]) -> None:
-    from googlenet_jax.serve.models import ENSEMBLE
-
     if flags.ensemble and len(sources) < 2:
         raise UserError("--ensemble: give --checkpoint at least twice")
     if flags.ensemble and ENSEMBLE in sources:

@@ -28,6 +28,8 @@ class Intake:
 
     Args:
       limits: of the server.
+      batcher: that gets the crops.
+      metrics: that are told of each.
 
     Attributes:
       waiting: images that are admitted and have no answer yet.
@@ -35,21 +37,13 @@ class Intake:
 
     NAME = "image"  # that messages call each image
 
-    def __init__(self, limits: Limits):
-        self._limits = limits
+    def __init__(self, limits: Limits, batcher: Batcher, metrics: Metrics):
+        self._limits, self._batcher, self._metrics = limits, batcher, metrics
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="decode")
         self.waiting = 0
 
-    def admit(
-        self,
-        model: Model,
-        images: Sequence[bytes | np.ndarray],
-        deadline: float,
-        maps: int,
-        batcher: Batcher,
-        metrics: Metrics,
-    ) -> list[Ticket]:
+    def admit(self, model: Model, images: Sequence[bytes | np.ndarray], deadline: float, maps: int) -> list[Ticket]:
         """Admits a request's images, all of them or none.
 
         Args:
@@ -57,8 +51,6 @@ class Intake:
           images: encoded files, or crops (s, s, 3) uint8 of the model's size.
           deadline: by `time.monotonic`.
           maps: of how many likeliest classes class activation maps are wanted.
-          batcher: that gets them.
-          metrics: that are told of each.
 
         Returns:
           A ticket an image.
@@ -74,10 +66,10 @@ class Intake:
         for ticket, image in zip(tickets, images, strict=True):
             ticket.future.add_done_callback(self._done)
             if isinstance(image, bytes):
-                self._threads.submit(self._decode, ticket, image, batcher, metrics)
+                self._threads.submit(self._decode, ticket, image)
             else:
                 ticket.crop, ticket.shape = image, (image.shape[1], image.shape[0])
-                batcher.put(ticket)
+                self._batcher.put(ticket)
         return tickets
 
     def close(self) -> None:
@@ -88,7 +80,7 @@ class Intake:
         with self._lock:
             self.waiting -= 1
 
-    def _decode(self, ticket: Ticket, data: bytes, batcher: Batcher, metrics: Metrics) -> None:
+    def _decode(self, ticket: Ticket, data: bytes) -> None:
         if not ticket.is_wanted():
             return
         start = time.monotonic()
@@ -104,5 +96,5 @@ class Intake:
             log.exception("decoding failed")
             ticket.fail(BadImageError(f"{self.NAME}: cannot be read ({reason(error)})"))
         else:
-            metrics.decoded(time.monotonic() - start)
-            batcher.put(ticket)
+            self._metrics.decoded(time.monotonic() - start)
+            self._batcher.put(ticket)

@@ -11,8 +11,7 @@ import numpy as np
 from googlenet_jax.classifier import Classifier
 from googlenet_jax.errors import UserError, where
 from googlenet_jax.net import ExportedNet, Net
-
-ENSEMBLE = "ensemble"  # the name of all networks' mean
+from googlenet_jax.serve import ENSEMBLE
 
 
 class Facts(NamedTuple):

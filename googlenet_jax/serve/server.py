@@ -40,7 +40,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        number = error.errno if isinstance(error, OSError) else None
+        problem = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
         raise UserError(f"--host {host} --port {port}: {problem}; --port 0 takes a free one") from None
 
 

@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from googlenet_jax.classifier import Classifier
+from googlenet_jax.serve import ENSEMBLE
 from googlenet_jax.serve.batcher import Answer, Batcher, Ticket
 from googlenet_jax.serve.intake import Intake, QueueFullError
 from googlenet_jax.serve.limits import Limits
 from googlenet_jax.serve.metrics import Metrics
-from googlenet_jax.serve.models import ENSEMBLE, Model, batch_sizes, make_ensemble, make_model
+from googlenet_jax.serve.models import Model, batch_sizes, make_ensemble, make_model
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,9 @@ class Service:
         self.stopping = False
         self.last_request = 0.0
         self.held = 0
-        self.intake = Intake(limits)
         self.metrics = Metrics(lambda: self.intake.waiting, lambda: self.models)
         self.batcher = Batcher(limits, self.metrics)
+        self.intake = Intake(limits, self.batcher, self.metrics)
 
     @property
     def names(self) -> list[str]:
@@ -152,7 +153,7 @@ class Service:
             raise HTTPException(413, f"{len(images)} images: at most {self.limits.queue} a request")
         deadline = time.monotonic() + min(seconds or self.limits.deadline, self.limits.deadline)
         try:
-            tickets = self.intake.admit(model, images, deadline, maps, self.batcher, self.metrics)
+            tickets = self.intake.admit(model, images, deadline, maps)
         except QueueFullError:
             raise HTTPException(429, "the queue is full, try again", {"Retry-After": str(self._wait())}) from None
         self.last_request = time.monotonic()

@@ -255,6 +255,8 @@ def _decoded(data: bytes, name: str, most_pixels: int, *oddity: str) -> Pixels:
             return Pixels(rgb(upright(image)), f"{name}: {', '.join(oddities)}" if oddities else "")
     except (BadImageError, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise TooManyPixelsError(f"{name}: more than {most_pixels:,} pixels; scale it down") from None
     except UserError as error:
         raise BadImageError(f"{name}: {error}") from None
     except UnidentifiedImageError:

@@ -49,6 +49,8 @@ function colour(share) {
   return [...mixed, 255 * Math.min(1, 1.6 * share ** 0.8)];
 }
 
+const COLOURS = Array.from({ length: 256 }, (_, k) => colour(k / 255)); // a drawing asks for tens of thousands
+
 /** Draws what in a map speaks for its class; `most` is the evidence that gets the brightest colour. */
 function drawMap(canvas, map, most) {
   const rows = enlarge(map);
@@ -56,7 +58,7 @@ function drawMap(canvas, map, most) {
   canvas.width = rows[0].length;
   const image = new ImageData(canvas.width, canvas.height);
   rows.flat().forEach((value, k) => {
-    if (value > 0 && most > 0) image.data.set(colour(Math.min(value / most, 1)), 4 * k);
+    if (value > 0 && most > 0) image.data.set(COLOURS[Math.round(255 * Math.min(value / most, 1))], 4 * k);
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
 }

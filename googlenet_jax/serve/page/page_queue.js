@@ -9,14 +9,17 @@ let under = 0;
 // Queue --------------------------------------------------------------------------------------------------------------
 
 function enqueue(...more) {
-  for (const card of more) card.result = null;
+  for (const card of more) {
+    card.result = null;
+    card.tell("Waiting", true);
+  }
   waiting.push(...more);
   proceed();
 }
 
 function proceed() {
   while (under < LANES && waiting.length) work(waiting.shift());
-  waiting.forEach((card, ahead) => card.tell(ahead ? `Waiting, ${counted(ahead, "picture")} ahead` : "Next", true));
+  showCount();
 }
 
 async function work(card) {
@@ -53,13 +56,13 @@ function drop(gone) {
   }
   waiting = waiting.filter((card) => cards.has(card));
   proceed();
-  showCount();
 }
 
 function showCount() {
   byId("results").hidden = !cards.size;
   document.body.classList.toggle("filled", cards.size > 0);
-  byId("h-results").textContent = counted(cards.size, "picture");
+  byId("h-results").textContent =
+    counted(cards.size, "picture") + (waiting.length ? `, ${waiting.length} waiting` : "");
 }
 
 /** Takes files in; the newest come first, those given together in their order. */
@@ -68,7 +71,6 @@ function take(files) {
   if (!made.length) return;
   byId("cards").prepend(...made.map((card) => card.element));
   for (const card of made) cards.add(card);
-  showCount();
   say(`${counted(made.length, "picture")} given`);
   enqueue(...made);
 }

@@ -207,11 +207,7 @@ async function classify(file, signal, tell) {
     const used = access.token;
     const response = await post(file, model, signal);
     const answer = await response.json().catch(() => ({}));
-    if (response.ok) {
-      const [prediction] = answer.predictions ?? [{ error: "an answer without a prediction" }];
-      if (prediction.error) throw refusal(400, prediction.error);
-      return { model: answer.model, prediction };
-    }
+    if (response.ok) return { model: answer.model, prediction: answer.predictions[0] };
     if (response.status === 401) {
       tell("Waiting for the access token");
       await unlessAborted(otherToken(used), signal);

@@ -1,4 +1,4 @@
-"""A server of a small network in this process."""
+"""Servers of small networks in this process, and clients for them."""
 
 import http.client
 import io
@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import pytest
 import uvicorn
 from conftest import small_config
 from PIL import Image
@@ -80,7 +79,9 @@ class Running:
     def __init__(self) -> None:
         self._ends: list[Any] = []
 
-    def __call__(self, nets: dict[str, Any], ensemble: bool = False, limits: dict[str, Any] | None = None, **app: Any) -> Client:
+    def __call__(
+        self, nets: dict[str, Any], ensemble: bool = False, limits: dict[str, Any] | None = None, **app: Any
+    ) -> Client:
         """A server of these networks; `limits` are those of `Limits`, the others go to `make_app`."""
         chosen = Limits(**({"max_batch": 4, "queue": 16, "threads": 2} | (limits or {})))
         service = Service({name: name for name in nets}, lambda name: nets[name], chosen, ensemble)
@@ -101,19 +102,3 @@ class Running:
             server.should_exit = True
             thread.join()
             service.close()
-
-
-@pytest.fixture(scope="module")
-def running():
-    """Starts servers that end with the module's tests."""
-    starter = Running()
-    yield starter
-    starter.end()
-
-
-@pytest.fixture(scope="module")
-def served(running) -> Client:
-    """A server of one network, `small`."""
-    return running({"small": make_net()})
-
-
