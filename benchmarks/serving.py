@@ -101,8 +101,8 @@ def run_parts(plan: parts.Plan, there: list[Server], flags: argparse.Namespace, 
         maximum = parts.most(plan, there if "open" in flags.parts else strained)
     if "open" in flags.parts:
         peer = report.best(maximum, "litserve") or max(maximum, key=maximum.__getitem__)
-        common = common or plan.share * maximum[peer]
-        own = {name: plan.share * rate for name, rate in maximum.items()}
+        common = common or max(plan.share * maximum[peer], 0.5)
+        own = {name: max(plan.share * rate, 0.5) for name, rate in maximum.items()}  # none may have been answered
         print(f"\ncommon rate: {common:.1f} images/s; {peer} took {maximum[peer]:.1f}")
         arrivals = parts.open_loop(plan, there, common, own)
         report.open_loop(arrivals)
