@@ -72,7 +72,7 @@ def _onnxruntime(weights: str) -> Run:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
-    # As in ours; with spinning, the default, these servers answered a third fewer images on two cores.
+    # As in ours; with spinning, the default, they answered 14 to 37 % fewer images on two busy cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     (images,) = session.get_inputs()
@@ -84,7 +84,7 @@ def _onnxruntime(weights: str) -> Run:
 
 
 def _torch(weights: str) -> Run:
-    # Threads that spin while they wait keep the cores from the server's other processes: seconds an image, not 40 ms.
+    # Threads that spin while they wait keep busy cores from the other processes: seconds an image, not 40 ms.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from torch_network import GoogLeNet
