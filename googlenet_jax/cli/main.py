@@ -2,12 +2,24 @@
 
 import sys
 
-from googlenet_jax.cli import attempt, benchmark, evaluate, explain, predict, prepare, serve, summary, sweep, transfer
+from googlenet_jax.cli import (
+    attempt,
+    benchmark,
+    evaluate,
+    explain,
+    predict,
+    prepare,
+    report,
+    serve,
+    summary,
+    sweep,
+    transfer,
+)
 from googlenet_jax.cli.arguments import Parser
 from googlenet_jax.errors import run_command
 from googlenet_jax.system import runtime
 
-_COMMANDS = (predict, evaluate, explain, benchmark, serve, transfer, prepare, sweep, summary, attempt)
+_COMMANDS = (predict, evaluate, report, explain, benchmark, serve, transfer, prepare, sweep, summary, attempt)
 
 
 def main() -> None:

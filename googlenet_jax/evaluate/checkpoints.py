@@ -48,7 +48,7 @@ def evaluate_checkpoints(
             raise UserError(f"{path} and {paths[0]} tell other classes apart: they make no ensemble")
     config = nets[0].config if dataset is None else override(nets[0].config, {"dataset.name": dataset})
     source = open_source(config)[1]
-    _check_classes(source.labels, nets[0].labels, config.dataset.name, paths[0])
+    check_classes(source.labels, nets[0].labels, config.dataset.name, paths[0])
 
     devices = jax.devices()
     members = [_member(net, resize) for net in nets]
@@ -72,7 +72,7 @@ def evaluate_checkpoints(
     }
 
 
-def _check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:
+def check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:
     """A label is an index: the images' classes must be the network's, as far as can be told from their names."""
     named = [label for label in known if not label.startswith(UNUSED)]
     if len(given) not in (len(known), len(named)):

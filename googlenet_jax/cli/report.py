@@ -1,0 +1,107 @@
+"""The `googlenet report` command."""
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from googlenet_jax.cli import arguments
+from googlenet_jax.errors import UserError, where
+from googlenet_jax.system import runtime
+
+
+def add_command(commands: Any) -> None:
+    """Adds it to the subparsers of the `googlenet` command."""
+    parser = commands.add_parser(
+        "report",
+        parents=[arguments.debug()],
+        help="one page on what a network learnt, where it fails, and whether it is better than another",
+        description="Looks at all validation images once and writes report/index.html into the run, a page that needs "
+        "no network, with every number beside it as JSON and CSV.",
+    )
+    add = parser.add_argument
+    add("checkpoint", type=arguments.path, metavar="RUN", help=arguments.CHECKPOINT)
+    add("--dataset", metavar="NAME", help="a config.dataset.name with the same classes (default: the network's own)")
+    add(
+        "--baseline",
+        type=arguments.path,
+        metavar="RUN",
+        help="another network with the same classes, which sees the same images: is the difference more than chance?",
+    )
+    add(
+        "--output",
+        type=arguments.path,
+        metavar="FILE",
+        help="the page, .html (default: report/index.html in the run; beside an exported file NAME_report/index.html)",
+    )
+    add("--figures", action="store_true", help="the figures too, as SVG and PNG, in figures/ beside the page")
+    add(
+        "--sample",
+        type=arguments.count,
+        default=64,
+        metavar="N",
+        help="images for what needs further passes, 144 crops, precisions, maps; 0: none (default %(default)s)",
+    )
+    parser.set_defaults(run=_report)
+
+
+def _report(flags: argparse.Namespace) -> None:
+    output = _output(flags.checkpoint, flags.output)
+    runtime.configure_jax()
+    from rich.progress import Progress
+
+    from googlenet_jax.report.report import make_report
+    from googlenet_jax.system.console import error_console, show_log
+
+    show_log()
+    start = time.monotonic()
+    tasks: dict[str, Any] = {}
+    with Progress(console=error_console, disable=not error_console.is_terminal, transient=True) as progress:
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], advance=done)
+
+        command = shlex.join(["googlenet", *sys.argv[1:]])
+        data = make_report(
+            flags.checkpoint,
+            output,
+            flags.dataset,
+            flags.baseline,
+            flags.sample,
+            flags.figures,
+            command,
+            advance,
+        )
+    images, headline = data["dataset"]["images"], data["headline"]
+    top1, top5, loss = (headline[name] for name in ("top1", "top5", "loss"))
+    interval = f"95 %: {top1['low']:.2%} to {top1['high']:.2%}"
+    print(
+        f"{images} images: top-1 {top1['value']:.2%} ({interval}), top-5 {top5['value']:.2%}, loss {loss['value']:.4f}"
+    )
+    if data["baseline"]:
+        other = data["baseline"]
+        p = other["p"]
+        verdict = f"p = {p:.2g}" + ("" if p < 0.05 else ", tied within noise")
+        print(
+            f"baseline: top-1 {other['top1']['value']:.2%}; {other['only_this']} images right here alone, "
+            f"{other['only_baseline']} there alone ({verdict})"
+        )
+    print(f"written to {output} in {time.monotonic() - start:.1f} s: open it in a browser")
+
+
+def _output(checkpoint: str, given: str | None) -> Path:
+    if given is not None:
+        output = Path(given)
+        if output.suffix != ".html":
+            raise UserError(f"--output {where(given)}: the page's name ends in .html")
+        return output
+    if "://" in checkpoint:
+        raise UserError(f"{checkpoint} is no directory of this machine: give --output FILE.html")
+    place = Path(checkpoint)
+    if place.is_dir():
+        return place / "report" / "index.html"
+    return place.with_name(f"{place.stem}_report") / "index.html"

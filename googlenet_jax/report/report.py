@@ -1,0 +1,181 @@
+"""Makes the report of a network: what it learnt, where it fails, and whether it is better than another."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from googlenet_jax.classifier import Classifier
+from googlenet_jax.config import override
+from googlenet_jax.data.sources.base import Source
+from googlenet_jax.data.sources.opening import open_source
+from googlenet_jax.errors import UserError
+from googlenet_jax.errors import where as place_of
+from googlenet_jax.evaluate.checkpoints import check_classes
+from googlenet_jax.net import ExportedNet, Net, load
+from googlenet_jax.report import history, sections
+from googlenet_jax.report.cards import Album, Cards
+from googlenet_jax.report.collect import Predictions, collect, features_of
+from googlenet_jax.report.figures import write_figures
+from googlenet_jax.report.html import write_page
+from googlenet_jax.report.inside import inside, spread
+from googlenet_jax.report.tables import write_tables
+from googlenet_jax.report.where import where
+from googlenet_jax.system.files import replace_file
+
+Advance = Callable[[str, int, int], object]
+
+
+def make_report(
+    path: str,
+    output: Path,
+    dataset: str | None = None,
+    baseline: str | None = None,
+    sample: int = 64,
+    figures: bool = False,
+    command: str = "",
+    advance: Advance = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """Writes a report and the numbers beside it.
+
+    Args:
+      path: a run, a checkpoint or an exported file.
+      output: `index.html`; `report.json` and the tables as CSV are written beside it.
+      dataset: a `dataset.name` with the same classes; None: the one that the network was trained on.
+      baseline: another network, as `path`, which sees the same images.
+      sample: images that further passes see (144 crops, precisions), and share by which training images are looked
+        through for the nearest; 0: no further passes.
+      figures: whether to write figures as SVG and PNG too.
+      command: that repeats the report.
+      advance: told what is done, and how many of how many images.
+
+    Returns:
+      The report's data.
+
+    Raises:
+      UserError: if a network or the images cannot be read, or the classes do not agree.
+    """
+    net = load(path)
+    config = net.config if dataset is None else override(net.config, {"dataset.name": dataset})
+    training, source = open_source(config)
+    check_classes(source.labels, net.labels, config.dataset.name, path)
+    predictions = collect(net, source, config, _step(advance, "evaluating", len(source)))
+    if not len(predictions.labels):
+        raise UserError(f"{config.dataset.name}: there is no image that can be read")
+    choice = sections.Choice(predictions)
+    album = Album()
+    cards = Cards(album, source, predictions, training)
+    run = Path(path) if (Path(path) / "metrics.jsonl").is_file() else None
+    left_out = _left_out(net, run, sample)
+    if isinstance(net, Net) and sample:
+        cards.nearest = _nearest(net, training, predictions, choice.rows(), advance)
+    data: dict[str, Any] = {
+        "title": Path(path).name or str(path),
+        "kind": "run" if run else "exported file" if isinstance(net, ExportedNet) else "imported checkpoint",
+        "source": str(path),
+        "step": net.step,
+        "family": net.model.variant.name if isinstance(net, Net) else net.description.family,
+        "image_size": net.preprocess.image_size,
+        "command": command,
+        "labels": list(net.labels),
+        "dataset": {"name": config.dataset.name, "images": len(choice.labels), "unreadable": predictions.unreadable},
+        "left_out": left_out,
+        "headline": sections.rates(choice) | {"recipe": history.recipe(net.config)} | _facts(run),
+        "curves": history.curves(run, Path(path).name) if run else None,
+        "baseline": None,
+    }
+    if baseline is not None:
+        data["baseline"] = _baseline(baseline, net, config, source, choice, cards, advance)
+        if data["curves"] is not None and (Path(baseline) / "metrics.jsonl").is_file():
+            data["curves"] += history.curves(Path(baseline), _other_name(baseline, path))
+    data |= {
+        "classes": sections.classes(choice),
+        "confusion": sections.confusions(choice, cards),
+        "mistakes": cards.all(choice.mistakes),
+        "uncertain": cards.all(choice.uncertain),
+        "suspects": sections.suspicious(choice, cards),
+        "calibration": sections.calibrations(choice),
+        "inside": None,
+        "where": None,
+    }
+    if isinstance(net, Net):
+        assert predictions.inside is not None
+        advance("looking inside", 0, 1)
+        data["inside"] = inside(net, predictions.inside, predictions, source, config, album, sample)
+        shown = choice.shown_right, choice.shown_wrong
+        if sample and len(shown[0]) + len(shown[1]):
+            data["where"] = where(net, source, predictions, cards, album, *map(list, shown))
+    data["thumbnails"] = album.thumbnails
+    data = _finite(data)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(output.with_name("report.json"), json.dumps(data, allow_nan=False))
+    write_tables(output.parent, data)
+    write_page(output, data)
+    if figures:
+        write_figures(output.parent / "figures", data)
+    return data
+
+
+def _step(advance: Advance, what: str, total: int) -> Callable[[int], object]:
+    return lambda images: advance(what, images, total)
+
+
+def _left_out(net: Classifier, run: Path | None, sample: int) -> list[str]:
+    lines = []
+    if run is None:
+        lines.append("curves: there are metrics of a training in its run alone")
+    if not isinstance(net, Net):
+        lines.append("inside, where it looks, nearest training images: an exported file shows its outputs alone")
+    elif not sample:
+        lines.append("crops, precisions, where it looks, nearest training images: asked for by --sample 64")
+    return lines
+
+
+def _facts(run: Path | None) -> dict[str, Any]:
+    none = {"epochs": None, "hours": None, "images_per_second": None, "repeat": None}
+    return history.facts(run) if run else none
+
+
+def _baseline(
+    path: str, net: Classifier, config: Any, source: Source, choice: sections.Choice, cards: Cards, advance: Advance
+) -> dict[str, Any]:
+    other = load(path)
+    if list(other.labels) != list(net.labels):
+        raise UserError(f"--baseline {place_of(path)} tells other classes apart")
+    found = sections.Choice(collect(other, source, config, _step(advance, "evaluating the baseline", len(source))))
+    return {"title": Path(path).name, "source": path} | sections.rates(found) | sections.against(choice, found, cards)
+
+
+def _other_name(path: str, than: str) -> str:
+    """A baseline's name; its whole path where the two are called alike."""
+    return path if Path(path).name == Path(than).name else Path(path).name
+
+
+def _nearest(
+    net: Net, training: Source, predictions: Predictions, rows: np.ndarray, advance: Advance
+) -> dict[int, int]:
+    """Of each row the training image that is nearest by the angle between features, of a fifth as many as there are."""
+    assert predictions.features is not None
+    indices = spread(len(training), max(len(predictions.labels) // 10, 64))
+    advance("training images", 0, len(indices))
+    features = _unit(features_of(net, training, indices))
+    own = _unit(predictions.features[rows].astype(np.float32))
+    return {int(row): int(indices[i]) for row, i in zip(rows, (own @ features.T).argmax(-1), strict=True)}
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    return features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12)
+
+
+def _finite(value: Any) -> Any:
+    """As JSON holds it: no NaN or infinity, and floats of six digits."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

@@ -1,0 +1,48 @@
+"""A report's numbers as CSV files, for spreadsheets and scripts."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from googlenet_jax.report.sections import CLASS_COLUMNS
+from googlenet_jax.system.files import replace_file
+
+
+def write_tables(directory: Path, data: dict[str, Any]) -> None:
+    """Writes `classes.csv`, `confusion.csv`, `curves.csv`, `calibration.csv`, `suspects.csv` and `mistakes.csv`.
+
+    Args:
+      directory: the report's.
+      data: the report's data.
+    """
+    labels: Sequence[str] = data["labels"]
+    by_class = ([labels[row["class"]], *(row[name] for name in CLASS_COLUMNS)] for row in data["classes"])
+    _write(directory / "classes.csv", ("class", *CLASS_COLUMNS), by_class)
+    counts = ([labels[true], labels[predicted], n] for true, predicted, n in data["confusion"]["counts"])
+    _write(directory / "confusion.csv", ("true", "predicted", "images"), counts)
+    points = ([c["run"], c["split"], c["name"], *point] for c in data["curves"] or () for point in c["points"])
+    _write(directory / "curves.csv", ("run", "split", "name", "epoch", "value"), points)
+    parts = ("before", "after")
+    bins = ([when, *each.values()] for when in parts for each in data["calibration"][when]["bins"])
+    _write(directory / "calibration.csv", ("when", "confidence", "accuracy", "low", "high", "images"), bins)
+    for name, more in (("mistakes", ()), ("suspects", ("suggested", "score"))):
+        cards = (
+            [card["name"], labels[card["true"]], labels[card["predicted"]], card["top"][0][1], *(card[m] for m in more)]
+            for card in data[name]
+        )
+        _write(directory / f"{name}.csv", ("image", "true", "predicted", "probability", *more), cards)
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_safe(value) for value in row] for row in rows)
+    replace_file(path, text.getvalue())
+
+
+def _safe(value: Any) -> Any:
+    """A text that a spreadsheet takes for no formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
