@@ -30,6 +30,11 @@ class Upload(NamedTuple):
 class _Parser(MultiPartParser):
     spool_max_size = 1 << 62  # in memory: it is counted, and a container's disk may be read-only
 
+    def on_part_begin(self) -> None:
+        """A part of the form begins."""
+        self._charset = "utf-8"  # and none that the client names: of them some raise, some give half characters
+        super().on_part_begin()
+
 
 @contextlib.asynccontextmanager
 async def counted(request: Request, service: Service) -> AsyncIterator[AsyncGenerator[bytes, None]]:

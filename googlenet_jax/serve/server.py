@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.applications import Starlette
 
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, reason
+from googlenet_jax.serve.connections import patient_for
 from googlenet_jax.serve.service import Service
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Server:
         self._service, self._socket, self._grace = service, listening, grace
         config = uvicorn.Config(
             make_app(self.stop),
-            http="h11",  # it bounds the header's size
+            http=patient_for(service.limits.deadline),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -145,8 +146,8 @@ class Server:
     async def _load_again(self) -> None:
         try:
             await asyncio.to_thread(self._service.load)
-        except (UserError, OSError) as error:
-            log.error("not loaded again, what was served goes on: %s", error)
+        except Exception as error:  # a file that is changed under us can raise any
+            log.error("not loaded again, what was served goes on: %s", reason(error, 400))
 
     async def _watch(self) -> None:
         while True:

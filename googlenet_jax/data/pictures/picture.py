@@ -244,7 +244,7 @@ def _decoded(data: bytes, name: str, most_pixels: int, *oddity: str) -> Pixels:
             claimed = os.path.splitext(name)[1].lower()
             if image.format in FORMATS and claimed in EXTENSIONS and claimed not in FORMATS[image.format]:
                 oddities.append(f"a {image.format} file, whatever its name says")
-            if getattr(image, "n_frames", 1) > 1:
+            if getattr(image, "is_animated", False):  # to count frames may take minutes
                 oddities.append("several frames")
             if orientation(image) != 1:
                 oddities.append("an EXIF orientation")
