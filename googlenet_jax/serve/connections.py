@@ -6,6 +6,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_READ = 16 << 10  # bytes that one client may send in its turn: in chunks of one byte h11 takes 0.1 s for them
+
 
 def patient_for(seconds: float) -> type[H11Protocol]:
     """A kind of connection, for uvicorn's `http`.
@@ -44,6 +46,7 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """A client is there."""
+        transport.max_size = _READ
         super().connection_made(transport)
         self._look()
 

@@ -102,10 +102,11 @@ async def infer(request: Request) -> Response:
         raise HTTPException(400, "Inference-Header-Content-Length: a number of bytes")
     async with counted(request, service) as pieces:
         body = await whole(pieces)
-        try:  # in a thread: JSON of many pixels takes its time
-            inference = await asyncio.to_thread(
-                tensors.parse, body, None if length is None else int(length), found.image_size, service.limits.queue
-            )
+        try:  # in a thread, since JSON of many pixels takes its time, and in turn, since it takes memory
+            async with service.parsing:
+                inference = await asyncio.to_thread(
+                    tensors.parse, body, None if length is None else int(length), found.image_size, service.limits.queue
+                )
         except tensors.TensorError as error:
             raise HTTPException(400, str(error)) from None
         answers = await service.classify(request, found, inference.images, seconds=inference.seconds)

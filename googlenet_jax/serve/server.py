@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -22,6 +23,14 @@ log = logging.getLogger(__name__)
 _QUIET = 1.0  # seconds without a request, after which a balancer is taken to have seen that this server stops
 _WATCH = 0.5  # seconds between looks at the device
 _BACKLOG = 1024
+_LAST = 1.0  # seconds to tidy up
+
+
+def _end_in(seconds: float) -> None:
+    """Ends the process later, should it still be there: a thread that decodes, loads or compiles cannot be ended."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -123,7 +132,9 @@ class Server:
         if self._ending is not None:
             self._uvicorn.config.timeout_graceful_shutdown = 0
             self._uvicorn.should_exit = self._uvicorn.force_exit = True
+            _end_in(_LAST)
             return
+        _end_in(self._grace + _LAST)
         self._service.stopping = True
         log.info("stopping: what was admitted is answered, within %.0f s", self._grace)
         self._ending = asyncio.ensure_future(self._drain(wait=number == signal.SIGTERM))

@@ -39,6 +39,7 @@ class Service:
       stopping: whether it is about to end.
       last_request: when the last image was admitted, by `time.monotonic`.
       held: bytes of bodies in memory.
+      parsing: whose holder may parse JSON.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Service:
         self.stopping = False
         self.last_request = 0.0
         self.held = 0
+        self.parsing = asyncio.Lock()
         self.intake = Intake(limits)
         self.metrics = Metrics(lambda: self.intake.waiting, lambda: self.models)
         self.batcher = Batcher(limits, self.metrics)

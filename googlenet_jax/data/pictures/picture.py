@@ -191,6 +191,10 @@ def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None, most
         try:
             frame = jpeg.parse(data)
         except ValueError:
+            frame = None
+        if (frame is None or not frame.baseline) and jpeg.has_too_many_scans(data):
+            raise BadImageError(f"{name}: too many scans; save it anew")
+        if frame is None:
             return _decoded(data, name, most_pixels, "an unusual header")
         _check_size(name, frame.width, frame.height, most_pixels)
         claimed = os.path.splitext(name)[1].lower()
