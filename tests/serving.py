@@ -87,7 +87,7 @@ class Running:
         chosen = Limits(**({"max_batch": 4, "queue": 16, "threads": 2} | (limits or {})))
         service = Service({name: name for name in nets}, lambda name: nets[name], chosen, ensemble)
         application = make_app(service, app.pop("stop", lambda: None), **app)
-        server = uvicorn.Server(uvicorn.Config(application, port=0, log_config=None, http=patient_for(chosen.deadline), ws="none", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(application, port=0, log_config=None, http=patient_for(chosen.deadline, 500), ws="none", lifespan="off"))
         thread = threading.Thread(target=server.run)
         thread.start()
         self._ends.append((server, thread, service))

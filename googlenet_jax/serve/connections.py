@@ -1,24 +1,37 @@
 """HTTP/1.1 connections that do not wait for their client for ever."""
 
 import asyncio
+import contextlib
+import resource
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_FILES = 1 << 16
 _READ = 16 << 10  # bytes that one client may send in its turn: in chunks of one byte h11 takes 0.1 s for them
 
 
-def patient_for(seconds: float) -> type[H11Protocol]:
+def patient_for(seconds: float, most: int) -> type[H11Protocol]:
     """A kind of connection, for uvicorn's `http`.
 
     Args:
       seconds: that a client may take to send the head of a request, or to take its answer.
+      most: connections at a time; beyond them the one that has waited longest for its client makes room.
 
     Returns:
       The class.
     """
-    return type("Connection", (_Connection,), {"seconds": seconds})
+    return type("Connection", (_Connection,), {"seconds": seconds, "most": most})
+
+
+def open_files() -> int:
+    """How many files and connections the process may open, after it asked for as many as it can get."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    with contextlib.suppress(ValueError, OSError):  # as where the system has a lower limit yet
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 class _Connection(H11Protocol):
@@ -29,6 +42,7 @@ class _Connection(H11Protocol):
     """
 
     seconds: float
+    most: int
     _limit: asyncio.TimerHandle | None = None
     _full = False  # the client does not read
 
@@ -37,7 +51,11 @@ class _Connection(H11Protocol):
         if is_answering and not self._full:
             self._forget()
         elif self._limit is None:
-            self._limit = self.loop.call_later(self.seconds, self.transport.abort)
+            self._limit = self.loop.call_later(self.seconds, self._cut)
+
+    def _cut(self) -> None:
+        self._forget()
+        self.transport.abort()
 
     def _forget(self) -> None:
         if self._limit is not None:
@@ -45,10 +63,13 @@ class _Connection(H11Protocol):
             self._limit = None
 
     def connection_made(self, transport: Any) -> None:
-        """A client is there."""
+        """A client is there; this connection waits as others do, so one is found that can go."""
         transport.max_size = _READ
         super().connection_made(transport)
         self._look()
+        if len(self.connections) > self.most:
+            waiting = {its._limit.when(): its for its in self.connections if isinstance(its, _Connection) and its._limit}
+            waiting[min(waiting)]._cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from googlenet_jax.errors import UserError, reason
-from googlenet_jax.serve.connections import patient_for
+from googlenet_jax.serve.connections import open_files, patient_for
 from googlenet_jax.serve.service import Service
 
 log = logging.getLogger(__name__)
@@ -79,9 +79,11 @@ class Server:
         grace: float,
     ):
         self._service, self._socket, self._grace = service, listening, grace
+        files = open_files()
         config = uvicorn.Config(
             make_app(self.stop),
-            http=patient_for(service.limits.deadline),
+            http=patient_for(service.limits.deadline, files // 2),
+            backlog=min(_BACKLOG, files // 4),  # so many are taken before any is looked at
             ws="none",
             lifespan="off",
             log_config=None,
