@@ -49,8 +49,8 @@ async def counted(request: Request, service: Service) -> AsyncIterator[AsyncGene
       has one, 429 if bodies of others fill the memory, 408 if it does not arrive within the limits' deadline.
     """
     most, mine = service.limits.max_bytes, 0
-    # The connection stays open, and the rest of the body comes to nothing: a client that is cut off while it sends does not
-    # see why.
+    # The connection stays open, and the rest of the body comes to nothing: a client that is cut off while it sends
+    # does not see why.
     too_large = HTTPException(413, f"a body of more than {most:,} bytes is not taken")
 
     async def pieces() -> AsyncGenerator[bytes, None]:

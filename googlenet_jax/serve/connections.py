@@ -37,8 +37,8 @@ def open_files() -> int:
 class _Connection(H11Protocol):
     """Adds to uvicorn's, which counts only the time between two requests, a limit to what each waits for.
 
-    It runs whenever there is no request to be answered (its head is not there yet, or it is answered and the rest of its
-    body or the client's reading is awaited), and while an answer is not taken. Bodies have their own, `bodies.counted`.
+    It runs whenever there is no request to be answered (its head is not there yet, or it is answered and the rest of
+    its body or the client's reading is awaited), and while an answer is not taken. Bodies have their own, in `bodies`.
     """
 
     seconds: float
@@ -68,7 +68,9 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         self._look()
         if len(self.connections) > self.most:
-            waiting = {its._limit.when(): its for its in self.connections if isinstance(its, _Connection) and its._limit}
+            waiting = {
+                its._limit.when(): its for its in self.connections if isinstance(its, _Connection) and its._limit
+            }
             waiting[min(waiting)]._cut()
 
     def connection_lost(self, exc: Exception | None) -> None:

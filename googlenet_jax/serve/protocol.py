@@ -155,8 +155,8 @@ async def unload(request: Request) -> Response:
 def _from_here(request: Request) -> None:
     """No page may send what changes the server, which browsers would let one of any site.
 
-    Browsers say by the headers Origin and Sec-Fetch-Site who asks, but not in each request: not where an image's address
-    or a name that was made to mean this machine is asked for by GET and without encryption. Such a name stays in Host.
+    Browsers say by the headers Origin and Sec-Fetch-Site who asks, but not in each request: not where a page asks by
+    GET, without encryption, at a name of its own that was made to mean this machine. That name is in the header Host.
     """
     site = request.headers.get("sec-fetch-site", "none")  # as where a person typed the address
     if "origin" in request.headers or site != "none":

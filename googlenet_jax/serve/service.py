@@ -162,8 +162,8 @@ class Service:
         futures = [asyncio.wrap_future(ticket.future) for ticket in tickets]
         answers = asyncio.gather(*futures, return_exceptions=True)
         gone = asyncio.ensure_future(_left(request))
+        both: set[asyncio.Future[Any]] = {answers, gone}
         try:
-            both: set[asyncio.Future[Any]] = {answers, gone}
             await asyncio.wait(both, timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
             if gone.done() and not answers.done():
                 raise ClientDisconnect
@@ -172,10 +172,10 @@ class Service:
             found = [TooLateError() if isinstance(a, asyncio.CancelledError) else a for a in await answers]
             return list(zip(tickets, found, strict=True))
         finally:
-            for future in (gone, answers):
-                future.cancel()
+            for one in both:
+                one.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await future
+                    await one
 
     def _wait(self) -> int:
         """Seconds after which half of the queue is answered, as fast as it has been of late."""

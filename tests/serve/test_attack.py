@@ -1,16 +1,27 @@
 """Damaged requests and images through the wire: each is answered or cut off, and the server is well afterwards."""
 
+import asyncio
+import contextlib
+import io
 import itertools
+import json
 import logging
 import os
 import random
+import re
 import resource
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import attacks
 import pytest
-from serving import image_file, make_net
+from PIL import GifImagePlugin, Image
+from serving import form, image_file, make_net
+
+from googlenet_jax.serve import intake, tensors
 
 COUNT = int(os.environ.get("GOOGLENET_JAX_ATTACKS", "400"))
 DEADLINE = 1.0  # seconds
@@ -55,3 +66,244 @@ def test_what_is_damaged_is_answered(small, caplog, kind):
     settle(small)
     assert counts["200"] > count / 20 and counts["400"] > count / 10
     assert threading.active_count() <= threads + 8 and grown < 300
+
+
+def speak(client, data, seconds=10.0):
+    """Sends bytes; gives all that comes back until the server ends the connection, or `seconds` passed in silence."""
+    found = b""
+    with socket.create_connection(("127.0.0.1", client.port), timeout=seconds) as connection:
+        connection.sendall(data)
+        try:
+            while piece := connection.recv(1 << 16):
+                found += piece
+        except TimeoutError:
+            found += b"(silence)"
+        except ConnectionError:
+            pass
+    return found
+
+
+_UNFINISHED = [
+    b"",
+    b"GET / HT",
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP",
+    b"GET /status HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n",
+    b"POST /nothing HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n",
+]
+
+
+def test_who_does_not_go_on_is_cut_off(small):
+    with ThreadPoolExecutor(len(_UNFINISHED)) as threads:
+        found = list(threads.map(lambda data: speak(small, data, 5 * DEADLINE), _UNFINISHED))
+    assert not [answer for answer in found if answer.endswith(b"(silence)")]
+
+
+def test_who_does_not_read_is_cut_off(small):
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", small.port))
+        connection.settimeout(10)
+        with pytest.raises(ConnectionError):
+            while True:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 500)
+    settle(small)
+
+
+def test_idle_connections_make_room(running):
+    few = running({"small": make_net()}, most=20)
+    with contextlib.ExitStack() as idle:
+        for _ in range(60):
+            idle.enter_context(socket.create_connection(("127.0.0.1", few.port)))
+        assert few.classify(image_file())[0] == 200
+
+
+def test_one_byte_a_second_stops_nobody(small):
+    request = attacks.http("POST", "/api", *form(image_file()))
+    with contextlib.ExitStack() as slow:
+        senders = [slow.enter_context(socket.create_connection(("127.0.0.1", small.port))) for _ in range(100)]
+        for n in range(3):
+            for i, sender in enumerate(senders):
+                with contextlib.suppress(ConnectionError):
+                    sender.send(request[n : n + 1] if i % 2 else (request[: 300 * (n == 0)] or b"a"))
+            start = time.monotonic()
+            assert small.classify(image_file())[0] == 200
+            assert time.monotonic() - start < 1
+            time.sleep(0.3)
+    settle(small)
+
+
+def test_a_refusal_reaches_who_still_sends(small):
+    body = bytes(3 << 20)
+    for length in ([f"Content-Length: {len(body)}"], ["Transfer-Encoding: chunked"]):
+        head = "\r\n".join(["POST /api?format=json HTTP/1.1", "Host: a", "Content-Type: image/png", *length, "", ""])
+        data = body if "Content" in length[0] else b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+        assert asyncio.run(attacks.exchange(small.port, head.encode() + data, 10)) == "413"
+    settle(small)
+
+
+def test_pipelined_requests_are_answered_in_order(small):
+    requests = [
+        attacks.http("GET", "/health/live"),
+        attacks.http("POST", "/api", *form(image_file())),
+        b"nonsense\r\n\r\n",
+    ]
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", speak(small, b"".join(requests)))
+    assert statuses == [b"200", b"200", b"400"]
+
+
+@pytest.mark.parametrize(
+    "path", ["//status", "/status/", "/%73tatus", "/./status", "/STATUS", "/;/status", "/docs/../status"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_no_path_leads_around_the_token(guarded, path, method):
+    assert guarded.ask(method, path).status == 401
+
+
+@pytest.fixture(scope="module")
+def guarded(running):
+    return running({"small": make_net()}, token="secret", allow_stop=True)
+
+
+def test_nothing_but_a_description_is_open(guarded):
+    assert guarded.ask("OPTIONS", "/api").status == 405
+    assert guarded.ask("POST", "/").status == guarded.ask("POST", "/docs").status == 405
+    assert guarded.ask("POST", "/command/stop").status == guarded.ask("POST", "/v2/repository/index").status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("POST", {"Origin": "http://{host}"}),  # a name that was made to mean this machine has the page's own origin
+        ("POST", {"Origin": "null"}),
+        ("GET", {"Sec-Fetch-Site": "cross-site"}),  # <img src="http://127.0.0.1:9999/command/stop">
+        ("GET", {"Host": "evil.example:9999"}),
+        ("GET", {"Host": "127.0.0.1.evil.example"}),
+    ],
+)
+def test_no_page_stops_or_loads(stoppable, method, headers):
+    served, stopped = stoppable
+    headers = {name: value.format(host=f"127.0.0.1:{served.port}") for name, value in headers.items()}
+    assert served.ask(method, "/command/stop", headers=headers).status == 403
+    if method == "POST":
+        assert served.ask("POST", "/v2/repository/models/small/load", headers=headers).status == 403
+    assert not stopped
+    assert served.ask("GET", "/command/stop").status == 200 and stopped.pop()
+
+
+@pytest.fixture(scope="module")
+def stoppable(running):
+    stopped = []
+    return running({"small": make_net()}, allow_stop=True, stop=lambda: stopped.append(1)), stopped
+
+
+@pytest.mark.parametrize("host", ["[", "a b", "<script>", "a/b?c#d", "\x7f", "[::1]:9", "a:b:c", "@", ""])
+def test_no_host_confuses_it(small, host):
+    assert small.ask("GET", "/nothing", headers={"Host": host}).status in (400, 404)
+    page = small.ask("GET", "/docs", headers={"Host": host})
+    assert page.status in (200, 400) and b"<script>" not in page.body
+
+
+@pytest.mark.parametrize("charset", ["", "undefined", "idna", "unicode_escape", "utf-7", "utf-16", "zlib"])
+@pytest.mark.parametrize("name", [b"a\\ud800\\u0000.png", b"<script>\x1b[31m\x00", b"\xff\xfe\xd8\x00", b"a" * 4000])
+def test_names_stay_names(small, charset, name):
+    body, headers = form(image_file())
+    headers["Content-Type"] += f"; charset={charset}" if charset else ""
+    answer = small.ask("POST", "/api?format=json", body.replace(b"a.png", name), headers)
+    assert answer.status in (200, 400) and answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert b"<script>" not in small.ask("POST", "/api", body.replace(b"a.png", name), headers).body
+
+
+def test_the_log_has_a_line_a_request(small, caplog):
+    with caplog.at_level(logging.INFO, "googlenet_jax.serve.access"):
+        small.ask("GET", "/%0d%0a%7b%22status%22:200%7d%1b%5b31m%e2%80%ae" + "a" * 5000)
+        time.sleep(0.1)  # the line comes after the answer
+    lines = [record.getMessage() for record in caplog.records if record.name == "googlenet_jax.serve.access"]
+    assert len(lines) == 1 and len(lines[0]) < 600 and lines[0].isprintable()
+    assert json.loads(lines[0])["path"].startswith('/??{"status":200}?[31m?aaa')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": {"timeout": 10**400}},
+        {"parameters": {"timeout": float("nan")}},
+        {
+            "inputs": [
+                {"name": "images", "datatype": "UINT8", "shape": [1, 32, 32, 3], "data": ["a" * 500_000] + [""] * 9999}
+            ]
+        },
+        {"inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 32, 32, 3], "data": 3072}]},
+        {"inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 32, 32, 3], "data": [[[]]]}]},
+        {"inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 32, 32, 3], "data": [256] * 3072}]},
+        {"more": [{}] * 60_000, "and": [[]] * 60_000},
+    ],
+    ids=["large", "nan", "texts", "number", "empty", "256", "lists"],
+)
+def test_json_that_would_take_much(small, change):
+    body = json.dumps(json.loads(attacks.tensor_body(32, False)[0]) | change).encode()
+    if "more" in change:
+        body = body.replace(b"[], ", b"[[[[]]]],").replace(b"{}, ", b"{},{},")
+    with mock.patch.object(tensors, "_MOST_VALUES", 500_000):
+        answer = small.ask("POST", "/v2/models/small/infer", body)
+    assert answer.status == 400 and len(answer.body) < 300, answer.body
+
+
+def test_what_takes_too_long_to_decode_is_told_in_time(running, monkeypatch):
+    served, go = running({"small": make_net()}, limits={"deadline": 0.5, "threads": 1}), threading.Event()
+    monkeypatch.setattr(intake, "open_picture", lambda *_, **__: go.wait(10))
+    start = time.monotonic()
+    answers = []
+    asking = [threading.Thread(target=lambda: answers.append(served.classify(image_file())[0])) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert answers == [504] * 3 and time.monotonic() - start < 3
+    monkeypatch.undo()
+    go.set()
+    settle(served)
+
+
+def test_no_thread_to_be_had(small, monkeypatch):
+    def submit(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(small.service.intake._threads, "submit", submit)
+    assert small.classify(image_file())[0] == 503
+    monkeypatch.undo()
+    settle(small)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RecursionError(), ZeroDivisionError(), OSError(24, "Too many open files")]
+)
+def test_decoders_that_fail_in_odd_ways(small, monkeypatch, error):
+    monkeypatch.setattr(intake, "open_picture", mock.Mock(side_effect=error))
+    assert small.classify(image_file())[0] == 400
+    monkeypatch.undo()
+    settle(small)
+
+
+def test_files_that_take_long_to_be_read(small, monkeypatch):
+    target = io.BytesIO()
+    Image.new("L", (2000, 2000)).save(target, "JPEG", progressive=True)
+    data = target.getvalue()
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    status, found = small.classify(data[:-2] + scan * 2000 + b"\xff\xd9")
+    assert (status, found) == (400, {"error": "too many scans; save it anew"})
+    assert small.classify(data[:-2] + scan * 20 + b"\xff\xd9")[0] == 200
+    counted = mock.PropertyMock(return_value=2)
+    monkeypatch.setattr(GifImagePlugin.GifImageFile, "n_frames", counted)  # reads all of them
+    film = io.BytesIO()
+    frames = [Image.new("RGB", (9, 9), (i, 0, 0)) for i in (0, 200)]
+    frames[0].save(film, "GIF", save_all=True, append_images=frames[1:])
+    assert small.classify(film.getvalue())[0] == 200 and not counted.called
+
+
+@pytest.mark.parametrize("error", [RuntimeError("RESOURCE_EXHAUSTED"), KeyError("step"), EOFError()])
+def test_loading_again_that_fails_in_odd_ways(small, error):
+    with mock.patch.object(small.service, "_open", side_effect=error):
+        answer = small.ask("POST", "/v2/repository/models/small/load")
+    assert answer.status == 400 and b"not loaded again" in answer.body
+    settle(small)

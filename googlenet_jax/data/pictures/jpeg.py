@@ -75,9 +75,8 @@ def parse(data: bytes) -> Frame:
             elif marker == 0xDA:
                 if frame is None:
                     raise ValueError("a scan without a frame")
-                *size, sequential, size_at = frame
-                baseline = sequential and data[at + 4] == frame[2]  # the scan is of all components
-                return Frame(*size, baseline, size_at, scan_at=at + 2 + length, orientation=orientation)
+                found = Frame(*frame, scan_at=at + 2 + length, orientation=orientation)
+                return found._replace(baseline=found.baseline and data[at + 4] == found.components)  # of this scan
             at += 2 + length
     except IndexError:
         raise ValueError("cut off in its header") from None
