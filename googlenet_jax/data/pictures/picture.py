@@ -12,7 +12,7 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from googlenet_jax.data.pictures import jpeg, tiles
-from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, is_heic, orientation, rgb, upright
+from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, excess, is_heic, orientation, rgb, upright
 from googlenet_jax.errors import UserError, reason, where
 
 MAX_PIXELS = 100_000_000
@@ -242,6 +242,8 @@ def _check_whole(data: bytes, name: str) -> None:
 def _decoded(data: bytes, name: str, most_pixels: int, *oddity: str) -> Pixels:
     """Whatever Pillow can read, as a viewer would show it."""
     oddities = list(oddity)
+    if too_many := excess(data):
+        raise BadImageError(f"{name}: too many {too_many}; save it anew")
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
             _check_size(name, *image.size, most_pixels)
