@@ -17,7 +17,8 @@ class Limits:
       max_pixels: of an image, width times height.
       threads: that decode images.
       top: classes that an answer names, unless the request says.
-      deadline: seconds that a body may take to arrive, and from then on an answer.
+      deadline: seconds that a request's head may take to arrive, its body, from then on an answer, and the client to
+        take that.
     """
 
     max_batch: int = 32

@@ -19,7 +19,7 @@ import attacks
 import pytest
 from serving import form, image_file, make_net
 
-from googlenet_jax.serve import intake, tensors
+from googlenet_jax.serve import api, intake, tensors
 
 COUNT = int(os.environ.get("GOOGLENET_JAX_ATTACKS", "400"))
 DEADLINE = 1.0  # seconds
@@ -174,6 +174,13 @@ def test_json_that_would_take_much(small, change):
     with mock.patch.object(tensors, "_MOST_VALUES", 500_000):
         answer = small.ask("POST", "/v2/models/small/infer", body)
     assert answer.status == 400 and len(answer.body) < 300, answer.body
+
+
+def test_maps_that_would_take_much(small, monkeypatch):
+    monkeypatch.setattr(api, "_MOST_MAPS", 7)
+    assert small.classify(image_file(), image_file(), query="?format=json&maps=1&top=3")[0] == 200
+    status, found = small.classify(image_file(), image_file(), query="?format=json&maps=1&top=4")
+    assert (status, found) == (413, {"error": "8 maps: at most 7 a request; lower top"})
 
 
 def test_what_takes_too_long_to_decode_is_told_in_time(running, monkeypatch):
