@@ -18,6 +18,7 @@ from googlenet_jax.data.preprocess import make_preprocess
 from googlenet_jax.models.make_model import make_model
 from googlenet_jax.net import Net
 from googlenet_jax.serve.app import make_app
+from googlenet_jax.serve.connections import patient_for
 from googlenet_jax.serve.limits import Limits
 from googlenet_jax.serve.service import Service
 
@@ -82,13 +83,22 @@ class Running:
         self._ends: list[Any] = []
 
     def __call__(
-        self, nets: dict[str, Any], ensemble: bool = False, limits: dict[str, Any] | None = None, **app: Any
+        self,
+        nets: dict[str, Any],
+        ensemble: bool = False,
+        limits: dict[str, Any] | None = None,
+        most: int = 500,
+        **app: Any,
     ) -> Client:
-        """A server of these networks; `limits` are those of `Limits`, the others go to `make_app`."""
+        """A server of these networks, with `most` connections; `limits` are of `Limits`, the rest of `make_app`."""
         chosen = Limits(**({"max_batch": 4, "queue": 16, "threads": 2} | (limits or {})))
         service = Service({name: name for name in nets}, lambda name: nets[name], chosen, ensemble)
         application = make_app(service, app.pop("stop", lambda: None), **app)
-        server = uvicorn.Server(uvicorn.Config(application, port=0, log_config=None, http="h11", lifespan="off"))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application, port=0, log_config=None, http=patient_for(chosen.deadline, most), ws="none", lifespan="off"
+            )
+        )
         thread = threading.Thread(target=server.run)
         thread.start()
         self._ends.append((server, thread, service))

@@ -69,7 +69,7 @@ def add_command(commands: Any) -> None:
     add(
         "--queue",
         type=arguments.at_least_one,
-        default=128,
+        default=64,
         metavar="N",
         help="images that wait; beyond them the answer is 429 (default %(default)s)",
     )
@@ -100,7 +100,7 @@ def add_command(commands: Any) -> None:
         type=arguments.positive,
         default=60.0,
         metavar="S",
-        help="seconds for a body to arrive, and for its answer (default %(default)s)",
+        help="seconds for a request to arrive, and for its answer (default %(default)s)",
     )
     add(
         "--grace",

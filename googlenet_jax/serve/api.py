@@ -14,6 +14,7 @@ from googlenet_jax.serve.metrics import version
 from googlenet_jax.serve.service import Service
 
 _FIELD = "image"
+_MOST_MAPS = 2000  # of a request; no other request is looked at while their numbers are written
 
 
 def wants_json(request: Request) -> bool:
@@ -41,6 +42,8 @@ async def classify(request: Request) -> Response:
             raise HTTPException(
                 415, f"send images as a form, curl -F {_FIELD}=@cat.jpg; addresses of images are not fetched"
             )
+        if maps * len(uploads) > _MOST_MAPS:
+            raise HTTPException(413, f"{maps * len(uploads):,} maps: at most {_MOST_MAPS:,} a request; lower top")
         answers = await service.classify(request, model, [upload.data for upload in uploads], maps)
     failures = {i: failure(answer) for i, (_, answer) in enumerate(answers) if not isinstance(answer, Answer)}
     if len(failures) == len(answers):

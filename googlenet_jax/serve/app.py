@@ -88,13 +88,14 @@ def make_app(
         around.append(Middleware(Guarded, token=token, open_paths=open_paths))
     handlers: dict[Any, Any] = {HTTPException: _refused, Exception: _failed}
     app = Starlette(routes=routes, middleware=around, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # to where the header Host says
     app.state.service, app.state.stop, app.state.allow_stop = service, stop, allow_stop
     return app
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:
     """What a client did wrong, or what the server cannot do now."""
-    if request.url.path == "/api" and not api.wants_json(request):
+    if request.scope["path"] == "/api" and not api.wants_json(request):
         return HTMLResponse(api.error_text(error.detail), error.status_code, error.headers)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 

@@ -47,24 +47,27 @@ class Ticket:
       model: that is to see it.
       deadline: when an answer comes too late, by `time.monotonic`.
       maps: of how many likeliest classes it wants class activation maps.
+      image: an encoded file, or a crop.
 
     Attributes:
+      file: the encoded file; empty once nobody needs it.
       crop: what the network sees, (s, s, 3) uint8; None until it is decoded.
       shape: width and height of the image, pixels, once it is decoded.
       future: gets the `Answer`, or why there is none. Cancelled, the image goes no further.
       ready: when it was decoded.
     """
 
-    def __init__(self, model: Model, deadline: float, maps: int = 0):
+    def __init__(self, model: Model, deadline: float, maps: int = 0, image: bytes | np.ndarray = b""):
         self.model, self.deadline, self.maps = model, deadline, maps
-        self.crop: np.ndarray | None = None
-        self.shape = 0, 0
+        self.file = image if isinstance(image, bytes) else b""
+        self.crop = None if isinstance(image, bytes) else image
+        self.shape = (0, 0) if self.crop is None else (self.crop.shape[1], self.crop.shape[0])
         self.future: Future[Answer] = Future()
         self.ready = 0.0
 
     def is_wanted(self) -> bool:
         """Whether anybody still waits for it; one whose deadline passed is told so."""
-        if self.future.cancelled():
+        if self.future.done():
             return False
         if time.monotonic() > self.deadline:
             self.fail(TooLateError())

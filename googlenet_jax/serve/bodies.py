@@ -30,6 +30,11 @@ class Upload(NamedTuple):
 class _Parser(MultiPartParser):
     spool_max_size = 1 << 62  # in memory: it is counted, and a container's disk may be read-only
 
+    def on_part_begin(self) -> None:
+        """A part of the form begins."""
+        self._charset = "utf-8"  # and none that the client names: of them some raise, some give half characters
+        super().on_part_begin()
+
 
 @contextlib.asynccontextmanager
 async def counted(request: Request, service: Service) -> AsyncIterator[AsyncGenerator[bytes, None]]:
@@ -44,7 +49,9 @@ async def counted(request: Request, service: Service) -> AsyncIterator[AsyncGene
       has one, 429 if bodies of others fill the memory, 408 if it does not arrive within the limits' deadline.
     """
     most, mine = service.limits.max_bytes, 0
-    too_large = HTTPException(413, f"a body of more than {most:,} bytes is not taken", {"Connection": "close"})
+    # The connection stays open, and the rest of the body comes to nothing: a client that is cut off while it sends
+    # does not see why.
+    too_large = HTTPException(413, f"a body of more than {most:,} bytes is not taken")
 
     async def pieces() -> AsyncGenerator[bytes, None]:
         nonlocal mine
@@ -62,7 +69,7 @@ async def counted(request: Request, service: Service) -> AsyncIterator[AsyncGene
             if mine > most:
                 raise too_large
             if service.held > service.limits.held_bytes:
-                raise HTTPException(429, "the server is busy, try again", {"Retry-After": "1", "Connection": "close"})
+                raise HTTPException(429, "the server is busy, try again", {"Retry-After": "1"})
             yield piece
 
     if int(request.headers.get("content-length", 0)) > most:

@@ -1,5 +1,6 @@
 """Admission: so many images and no more wait for the device; they are decoded and cropped in threads."""
 
+import functools
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ import numpy as np
 
 from googlenet_jax.data.pictures.picture import BadImageError, open_picture
 from googlenet_jax.errors import UserError, reason
-from googlenet_jax.serve.batcher import Batcher, Ticket
+from googlenet_jax.serve.batcher import Batcher, DeviceError, Ticket
 from googlenet_jax.serve.limits import Limits
 from googlenet_jax.serve.metrics import Metrics
 from googlenet_jax.serve.models import Model
@@ -62,30 +63,34 @@ class Intake:
             if self.waiting + len(images) > self._limits.queue:
                 raise QueueFullError
             self.waiting += len(images)
-        tickets = [Ticket(model, deadline, maps) for _ in images]
-        for ticket, image in zip(tickets, images, strict=True):
-            ticket.future.add_done_callback(self._done)
-            if isinstance(image, bytes):
-                self._threads.submit(self._decode, ticket, image)
-            else:
-                ticket.crop, ticket.shape = image, (image.shape[1], image.shape[0])
+        tickets = [Ticket(model, deadline, maps, image) for image in images]
+        for ticket in tickets:
+            ticket.future.add_done_callback(functools.partial(self._done, ticket))
+            if ticket.crop is not None:
                 self._batcher.put(ticket)
+                continue
+            try:
+                self._threads.submit(self._decode, ticket)
+            except RuntimeError as error:  # the system has no thread left, or the server ends
+                ticket.fail(DeviceError(reason(error)))
         return tickets
 
     def close(self) -> None:
         """Ends the threads after what they have to do."""
         self._threads.shutdown()
 
-    def _done(self, _: Any) -> None:
+    def _done(self, ticket: Ticket, _: Any) -> None:
+        # A ticket may lie in a queue for a while yet, behind images that take long. Its memory is not counted any more.
+        ticket.file, ticket.crop = b"", None
         with self._lock:
             self.waiting -= 1
 
-    def _decode(self, ticket: Ticket, data: bytes) -> None:
+    def _decode(self, ticket: Ticket) -> None:
         if not ticket.is_wanted():
             return
         start = time.monotonic()
         try:
-            picture = open_picture(data, self.NAME, most_pixels=self._limits.max_pixels)
+            picture = open_picture(ticket.file, self.NAME, most_pixels=self._limits.max_pixels)
             ticket.shape = picture.width, picture.height
             ticket.crop = np.ascontiguousarray(ticket.model.net.preprocess.crop(picture))
         except UserError as error:

@@ -17,12 +17,13 @@ class Limits:
       max_pixels: of an image, width times height.
       threads: that decode images.
       top: classes that an answer names, unless the request says.
-      deadline: seconds that a body may take to arrive, and from then on an answer.
+      deadline: seconds that a request's head may take to arrive, its body, from then on an answer, and the client to
+        take that.
     """
 
     max_batch: int = 32
     max_delay_ms: float = 0.0
-    queue: int = 128
+    queue: int = 64
     max_bytes: int = 32 << 20
     max_pixels: int = 50_000_000
     threads: int = dataclasses.field(default_factory=cpu_cores)

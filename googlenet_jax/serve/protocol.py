@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from googlenet_jax.errors import UserError, shown
+from googlenet_jax.errors import reason
 from googlenet_jax.serve import tensors
 from googlenet_jax.serve.answers import failure
 from googlenet_jax.serve.batcher import Answer
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository"]
 _JSON_LENGTH = "inference-header-content-length"
+_IS_ADDRESS = re.compile(r"(localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 
 
 async def server(request: Request) -> Response:
@@ -100,10 +102,11 @@ async def infer(request: Request) -> Response:
         raise HTTPException(400, "Inference-Header-Content-Length: a number of bytes")
     async with counted(request, service) as pieces:
         body = await whole(pieces)
-        try:  # in a thread: JSON of many pixels takes its time
-            inference = await asyncio.to_thread(
-                tensors.parse, body, None if length is None else int(length), found.image_size, service.limits.queue
-            )
+        try:  # in a thread, since JSON of many pixels takes its time, and in turn, since it takes memory
+            async with service.parsing:
+                inference = await asyncio.to_thread(
+                    tensors.parse, body, None if length is None else int(length), found.image_size, service.limits.queue
+                )
         except tensors.TensorError as error:
             raise HTTPException(400, str(error)) from None
         answers = await service.classify(request, found, inference.images, seconds=inference.seconds)
@@ -138,9 +141,9 @@ async def load(request: Request) -> Response:
     name = service.model(request.path_params["name"]).name
     try:
         await asyncio.to_thread(service.load, [name])
-    except (UserError, OSError) as error:
-        log.error("%s is not loaded again: %s", name, error)
-        raise HTTPException(400, f"not loaded again: {shown(str(error), 400)}") from None
+    except Exception as error:  # a file that is changed under us can raise any
+        log.error("%s is not loaded again: %s", name, reason(error, 400))
+        raise HTTPException(400, f"not loaded again: {reason(error, 400)}") from None
     return JSONResponse({})
 
 
@@ -150,10 +153,17 @@ async def unload(request: Request) -> Response:
 
 
 def _from_here(request: Request) -> None:
-    """A page of another site may not send what changes the server, which a browser would let it."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-        raise HTTPException(403, "not from a page of another site")
+    """No page may send what changes the server, which browsers would let one of any site.
+
+    Browsers say by the headers Origin and Sec-Fetch-Site who asks, but not in each request: not where a page asks by
+    GET, without encryption, at a name of its own that was made to mean this machine. That name is in the header Host.
+    """
+    site = request.headers.get("sec-fetch-site", "none")  # as where a person typed the address
+    if "origin" in request.headers or site != "none":
+        raise HTTPException(403, "not from a page")
+    host = request.headers.get("host", "")
+    if request.method == "GET" and not _IS_ADDRESS.fullmatch(host):
+        raise HTTPException(403, "GET is taken at localhost or an address, not at a name; POST is at any")
 
 
 async def stop(request: Request) -> Response:

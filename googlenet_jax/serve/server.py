@@ -7,13 +7,15 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
 
-from googlenet_jax.errors import UserError
+from googlenet_jax.errors import UserError, reason
+from googlenet_jax.serve.connections import open_files, patient_for
 from googlenet_jax.serve.service import Service
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,14 @@ log = logging.getLogger(__name__)
 _QUIET = 1.0  # seconds without a request, after which a balancer is taken to have seen that this server stops
 _WATCH = 0.5  # seconds between looks at the device
 _BACKLOG = 1024
+_LAST = 1.0  # seconds to tidy up
+
+
+def _end_in(seconds: float) -> None:
+    """Ends the process later, should it still be there: a thread that decodes, loads or compiles cannot be ended."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -69,9 +79,11 @@ class Server:
         grace: float,
     ):
         self._service, self._socket, self._grace = service, listening, grace
+        files = open_files()
         config = uvicorn.Config(
             make_app(self.stop),
-            http="h11",  # it bounds the header's size
+            http=patient_for(service.limits.deadline, files // 2),
+            backlog=min(_BACKLOG, files // 4),  # so many are taken before any is looked at
             ws="none",
             lifespan="off",
             log_config=None,
@@ -122,7 +134,9 @@ class Server:
         if self._ending is not None:
             self._uvicorn.config.timeout_graceful_shutdown = 0
             self._uvicorn.should_exit = self._uvicorn.force_exit = True
+            _end_in(_LAST)
             return
+        _end_in(self._grace + _LAST)
         self._service.stopping = True
         log.info("stopping: what was admitted is answered, within %.0f s", self._grace)
         self._ending = asyncio.ensure_future(self._drain(wait=number == signal.SIGTERM))
@@ -145,8 +159,8 @@ class Server:
     async def _load_again(self) -> None:
         try:
             await asyncio.to_thread(self._service.load)
-        except (UserError, OSError) as error:
-            log.error("not loaded again, what was served goes on: %s", error)
+        except Exception as error:  # a file that is changed under us can raise any
+            log.error("not loaded again, what was served goes on: %s", reason(error, 400))
 
     async def _watch(self) -> None:
         while True:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from googlenet_jax.classifier import Classifier
 from googlenet_jax.serve import ENSEMBLE
-from googlenet_jax.serve.batcher import Answer, Batcher, Ticket
+from googlenet_jax.serve.batcher import Answer, Batcher, Ticket, TooLateError
 from googlenet_jax.serve.intake import Intake, QueueFullError
 from googlenet_jax.serve.limits import Limits
 from googlenet_jax.serve.metrics import Metrics
@@ -39,6 +39,7 @@ class Service:
       stopping: whether it is about to end.
       last_request: when the last image was admitted, by `time.monotonic`.
       held: bytes of bodies in memory.
+      parsing: whose holder may parse JSON.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Service:
         self.stopping = False
         self.last_request = 0.0
         self.held = 0
+        self.parsing = asyncio.Lock()
         self.metrics = Metrics(lambda: self.intake.waiting, lambda: self.models)
         self.batcher = Batcher(limits, self.metrics)
         self.intake = Intake(limits, self.batcher, self.metrics)
@@ -157,19 +159,23 @@ class Service:
         except QueueFullError:
             raise HTTPException(429, "the queue is full, try again", {"Retry-After": str(self._wait())}) from None
         self.last_request = time.monotonic()
-        answers = asyncio.gather(*(asyncio.wrap_future(t.future) for t in tickets), return_exceptions=True)
+        futures = [asyncio.wrap_future(ticket.future) for ticket in tickets]
+        answers = asyncio.gather(*futures, return_exceptions=True)
         gone = asyncio.ensure_future(_left(request))
+        both: set[asyncio.Future[Any]] = {answers, gone}
         try:
-            both: set[asyncio.Future[Any]] = {answers, gone}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not answers.done():
+            await asyncio.wait(both, timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+            if gone.done() and not answers.done():
                 raise ClientDisconnect
-            return list(zip(tickets, await answers, strict=True))
+            for future in futures:  # what is not there by now is too late, whatever keeps it
+                future.cancel()
+            found = [TooLateError() if isinstance(a, asyncio.CancelledError) else a for a in await answers]
+            return list(zip(tickets, found, strict=True))
         finally:
-            gone.cancel()
-            answers.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await gone
+            for one in both:
+                one.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await one
 
     def _wait(self) -> int:
         """Seconds after which half of the queue is answered, as fast as it has been of late."""

@@ -1,13 +1,15 @@
 """Pictures of every kind of file, their windows, and resizing, against Pillow."""
 
 import io
+import struct
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image, PngImagePlugin
+from PIL import GifImagePlugin, Image, PngImagePlugin
 
 from googlenet_jax.data.crops.resize import FILTERS, center_crop, crop_at, resize
 from googlenet_jax.data.crops.windows import DRAWS, paddle_window, torchvision_window
@@ -226,6 +228,44 @@ def test_large_metadata_is_read_and_bounded():
     info.add_text("bomb", "a" * 70_000_000, zip=True)
     with pytest.raises(BadImageError, match=r"a\.png"):
         decode_image(encoded(image, "PNG", pnginfo=info), "a.png")
+
+
+def strips(count, magic):
+    """A TIFF file that says to be of so many strips."""
+    big = magic in (b"II+\0", b"MM\0+")
+    order = "<" if magic[:1] == b"I" else ">"
+    kind, head = ("Q", struct.pack(order + "HHQ", 8, 0, 16)) if big else ("I", struct.pack(order + "I", 8))
+    tags = [(256, 8), (257, 8), (258, 8), (262, 1), (273, 8), (278, 1), (279, 8)]
+    counts = {273: count, 279: count}
+    entries = b"".join(struct.pack(f"{order}HH{kind}{kind}", tag, 4, counts.get(tag, 1), value) for tag, value in tags)
+    return magic + head + struct.pack(order + ("Q" if big else "H"), len(tags)) + entries + bytes(8)
+
+
+@pytest.mark.parametrize("magic", [b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"])
+def test_files_of_too_many_strips_are_refused(magic):
+    with pytest.raises(BadImageError, match=r"^a: too many strips; save it anew"):
+        decode_image(strips(200_000, magic), "a")
+    with pytest.raises(BadImageError, match=r"damaged|not an image"):
+        decode_image(strips(9, magic), "a")
+
+
+def test_files_that_would_take_long_are_refused():
+    progressive = encoded(scene(64, 64), progressive=True)
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    with pytest.raises(BadImageError, match=r"^a: too many scans; save it anew"):
+        decode_image(progressive[:-2] + 50 * scan + b"\xff\xd9", "a")
+    assert decode_image(progressive[:-2] + 20 * scan + b"\xff\xd9", "a").shape == (64, 64, 3)
+    plain = b"P2 2 1 255 %b 7 9"
+    with pytest.raises(BadImageError, match=r"^a: too many comments; save it anew"):
+        decode_image(plain % (b"#\n" * 2000), "a")
+    assert decode_image(plain % (b"#\n" * 20), "a")[0, :, 0].tolist() == [7, 9]
+
+
+def test_frames_are_not_counted():
+    film = encoded(Image.new("L", (9, 9)), "GIF", save_all=True, append_images=[Image.new("L", (9, 9), 200)])
+    with mock.patch.object(GifImagePlugin.GifImageFile, "n_frames", new_callable=mock.PropertyMock) as counted:
+        assert open_picture(film, "a").oddity == "a: several frames"
+    assert not counted.called
 
 
 def test_heic_is_refused_with_the_way_out():

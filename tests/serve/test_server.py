@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import os
 import re
 import signal
@@ -57,6 +58,15 @@ class Server:
         status = self.process.wait(30)
         self._reader.join(5)
         return status
+
+
+@pytest.fixture(autouse=True)
+def log_as_before():
+    """Commands that run in this process set up the log for good."""
+    log = logging.getLogger("googlenet_jax")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture(scope="module")

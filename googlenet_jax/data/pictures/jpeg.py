@@ -6,6 +6,7 @@ _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _BASELINE = (0xC0, 0xC1)  # Huffman, sequential: ITU-T T.81, table B.1
 _WITHOUT_LENGTH = {0x00, 0x01, *range(0xD0, 0xDA)}
+_MOST_SCANS = 50
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -31,6 +32,11 @@ class Frame(NamedTuple):
     size_at: int
     scan_at: int
     orientation: int
+
+
+def has_too_many_scans(data: bytes) -> bool:
+    """Whether a file that is not baseline has more scans than any encoder writes: each costs a pass over the image."""
+    return data.count(b"\xff\xda") > _MOST_SCANS  # coded data have no such pair, and a thumbnail few
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -69,7 +75,8 @@ def parse(data: bytes) -> Frame:
             elif marker == 0xDA:
                 if frame is None:
                     raise ValueError("a scan without a frame")
-                return Frame(*frame, scan_at=at + 2 + length, orientation=orientation)
+                found = Frame(*frame, scan_at=at + 2 + length, orientation=orientation)
+                return found._replace(baseline=found.baseline and data[at + 4] == found.components)  # of this scan
             at += 2 + length
     except IndexError:
         raise ValueError("cut off in its header") from None

@@ -12,7 +12,7 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from googlenet_jax.data.pictures import jpeg, tiles
-from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, is_heic, orientation, rgb, upright
+from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, excess, is_heic, orientation, rgb, upright
 from googlenet_jax.errors import UserError, reason, where
 
 MAX_PIXELS = 100_000_000
@@ -191,6 +191,10 @@ def open_picture(data: bytes, name: str, offsets: np.ndarray | None = None, most
         try:
             frame = jpeg.parse(data)
         except ValueError:
+            frame = None
+        if (frame is None or not frame.baseline) and jpeg.has_too_many_scans(data):
+            raise BadImageError(f"{name}: too many scans; save it anew")
+        if frame is None:
             return _decoded(data, name, most_pixels, "an unusual header")
         _check_size(name, frame.width, frame.height, most_pixels)
         claimed = os.path.splitext(name)[1].lower()
@@ -238,13 +242,15 @@ def _check_whole(data: bytes, name: str) -> None:
 def _decoded(data: bytes, name: str, most_pixels: int, *oddity: str) -> Pixels:
     """Whatever Pillow can read, as a viewer would show it."""
     oddities = list(oddity)
+    if too_many := excess(data):
+        raise BadImageError(f"{name}: too many {too_many}; save it anew")
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
             _check_size(name, *image.size, most_pixels)
             claimed = os.path.splitext(name)[1].lower()
             if image.format in FORMATS and claimed in EXTENSIONS and claimed not in FORMATS[image.format]:
                 oddities.append(f"a {image.format} file, whatever its name says")
-            if getattr(image, "n_frames", 1) > 1:
+            if getattr(image, "is_animated", False):  # to count frames may take minutes
                 oddities.append("several frames")
             if orientation(image) != 1:
                 oddities.append("an EXIF orientation")

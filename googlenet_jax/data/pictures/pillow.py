@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, features
@@ -23,6 +24,8 @@ FORMATS |= {"AVIF": (".avif",)} if features.check("avif") else {}
 FORMATS |= {"JPEG2000": (".jp2", ".j2k")} if features.check("jpg_2000") else {}
 EXTENSIONS = tuple(extension for extensions in FORMATS.values() for extension in extensions)
 
+_MOST_COMMENTS, _MOST_STRIPS = 1000, 100_000
+_BIG_TIFF, _OFFSETS = 43, (ExifTags.Base.StripOffsets, ExifTags.Base.TileOffsets)
 HEAD = 16  # bytes that tell what a file is
 _HEADS = (
     b"\xff\xd8\xff",
@@ -70,6 +73,29 @@ def is_image(head: bytes) -> bool:
 def is_heic(head: bytes) -> bool:
     """Whether a file is of Apple's format, which Pillow cannot read, by its first `HEAD` bytes."""
     return head[4:8] == b"ftyp" and head[8:12] in _HEIC
+
+
+def excess(data: bytes) -> str:
+    """What a file has so many of that Pillow would take minutes or gigabytes for them; "" if nothing."""
+    if data[:2] in (b"P1", b"P2", b"P3") and data.count(b"#") > _MOST_COMMENTS:
+        return "comments"
+    if data[:2] in (b"II", b"MM") and _strips(data) > _MOST_STRIPS:
+        return "strips"
+    return ""
+
+
+def _strips(tiff: bytes) -> int:
+    """Of how many strips or tiles the first image of a TIFF file says to be."""
+    order: Literal["big", "little"] = "big" if tiff[:2] == b"MM" else "little"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(tiff[at : at + size], order)
+
+    # Where the directory's offset is, bytes of an offset, of the number of entries, and of an entry.
+    at, offset, count, entry = (8, 8, 8, 20) if number(2, 2) == _BIG_TIFF else (4, 4, 2, 12)
+    first = number(at, offset) + count
+    entries = range(first, first + entry * min(number(first - count, count), 1 << 16), entry)
+    return max((number(at + 4, offset) for at in entries if number(at, 2) in _OFFSETS), default=0)
 
 
 def orientation(image: Image.Image) -> int:
