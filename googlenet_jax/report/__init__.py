@@ -1,0 +1,1 @@
+"""What a network learnt, where it fails, and whether another is better: one page."""
