@@ -102,6 +102,11 @@ function bar(share, tone = "") {
   return styled(fill, { "--share": Math.max(0, Math.min(1, share)) });
 }
 
+/** An entry of a key: a swatch and its words, which stay together. */
+function keyItem(colour, words, look = "") {
+  return element("span", {}, styled(element("i", { class: look }), { "--tone": colour }), words);
+}
+
 function say(id, finding, note) {
   inside(id, ".finding").textContent = finding;
   if (note !== undefined) inside(id, ".note").textContent = note;
@@ -171,11 +176,13 @@ function roundNumbers(low, high, log) {
 }
 
 /** A scale of numbers. `pad`: room at its ends, as a share. */
-function numberScale([first, last], { log = false, pad = 0, text = brief } = {}) {
+function numberScale([first, last], { log = false, pad = 0, whole = false, text = brief } = {}) {
   const [bend, back] = log ? [Math.log10, (value) => 10 ** value] : [(value) => value, (value) => value];
   let [low, high] = [bend(first), bend(last)];
   const room = high > low ? (high - low) * pad : Math.abs(high) * 0.05 || 0.5;
   [low, high] = [low - room, high + room];
   const place = (value) => (bend(value) - low) / (high - low);
-  return { place, ticks: roundNumbers(back(low), back(high), log).map((value) => [place(value), text(value)]) };
+  const at = first === last ? [first] : roundNumbers(back(low), back(high), log);
+  const kept = whole ? at.filter(Number.isInteger) : at;
+  return { place, ticks: kept.map((value) => [place(value), text(value)]) };
 }

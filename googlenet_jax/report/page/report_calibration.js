@@ -12,13 +12,11 @@ function describeBin(bin) {
 }
 
 /** A diagram of bins: how sure, against how often right; below, how many images are where. */
-function reliability(host, title, bins) {
+function reliability(host, title, bins, least) {
   responsive(host, (width) => {
     const height = Math.min(width, 380) + 30;
     const words = `${title}: ${bins.map((bin) => `${roundPercent(bin.confidence)} sure, ${roundPercent(bin.accuracy)} right`).join("; ")}`;
     const svg = picture(width, height, words);
-    const low = Math.min(...bins.map((bin) => Math.min(bin.confidence, bin.low)), 0.9);
-    const least = Math.floor(low * 5) / 5;
     const scale = numberScale([least, 1], { text: (value) => `${Math.round(100 * value)}` });
     const [px, py] = axes(svg, scale, scale, width, height, `${title}: % right`, "% sure");
     svg.append(drawn("path", { class: "perfect", d: `M${px(least)} ${py(least)}L${px(1)} ${py(1)}` }));
@@ -61,11 +59,12 @@ function showCalibration() {
       ? `The temperature was fitted on ${counted(fitted, "image")}, and both diagrams are measured on ${counted(measured, "other")}.`
       : "");
   say("calibration", `${how}.${gain}`, note);
+  const low = Math.min(0.9, ...[before, after].flatMap((one) => (one?.bins ?? []).flatMap((bin) => [bin.confidence, bin.low])));
   for (const [title, one] of [["As it is", before], ["With the temperature", after]]) {
     if (!one) continue;
     const host = element("div", { class: "chart square" });
     byId("reliability").append(host);
-    reliability(host, title, one.bins);
+    reliability(host, title, one.bins, Math.floor(5 * low) / 5);
   }
   const rows = [
     ["ECE", "ece", percent, "how far confidence is from accuracy, in the mean"],

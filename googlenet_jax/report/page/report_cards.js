@@ -1,11 +1,11 @@
 // Images, each with what the network makes of it.
 
-const FIRST = 8; // cards that are shown before one asks for all
+const FIRST = innerWidth < 640 ? 4 : 8; // cards that are shown before one asks for all
 
 /** A thumbnail; a drawing that says so where there is none. */
 function thumbnail(t, alt) {
   if (!thumbnails[t]) return element("span", { class: "thumb lacking", role: "img", "aria-label": alt });
-  const image = element("img", { class: "thumb", alt, decoding: "async", loading: "lazy" });
+  const image = element("img", { class: "thumb", alt, decoding: "async" });
   image.src = thumbnails[t];
   return image;
 }
@@ -49,7 +49,7 @@ function cardText(card) {
 
 function makeCard(card) {
   const alt = `${labelOf(card.true)}, ${card.name}`;
-  return element("article", { class: "card" }, thumbnail(card.thumb, alt), element("div", {}, ...cardText(card)));
+  return element("article", { class: "card" }, thumbnail(card.thumb, alt), ...cardText(card));
 }
 
 /** A small picture that opens its card. */
@@ -123,11 +123,10 @@ function showWhere() {
       { name: "warmest first", colour: "var(--c1)", of: deletion.by_map },
       { name: "at random", colour: "var(--c0)", dashed: true, of: deletion.at_random },
     ].map((line) => ({ ...line, points: deletion.share.map((share, k) => [share, line.of[k]]) }));
-    const host = element("div", { class: "chart" });
+    const host = element("div");
     const legend = element("p", { class: "key" });
-    for (const line of lines)
-      legend.append(styled(element("i", { class: line.dashed ? "dashed" : "" }), { "--tone": line.colour }), line.name, " ");
-    byId("trust").append(element("div", {}, host, legend));
+    for (const line of lines) legend.append(keyItem(line.colour, line.name, line.dashed ? "dotted" : ""));
+    byId("trust").append(element("div", { class: "chart" }, host, legend));
     const options = { xText: roundPercent, yText: roundPercent, range: [0, Math.max(...lines.flatMap((line) => line.of))] };
     lineChart(host, lines, { title: "Probability left", xName: "of the picture covered", ...options });
     const [map, chance] = [mean(deletion.by_map), mean(deletion.at_random)];

@@ -1,6 +1,6 @@
 // Plots of lines, with values under the pointer and the arrow keys.
 
-const AREA = { left: 50, right: 14, top: 30, bottom: 36 }; // pixels around a plot
+const AREA = { left: 50, right: 24, top: 30, bottom: 36 }; // pixels around a plot
 
 /** Axes of a plot; returns where a point lies. */
 function axes(svg, x, y, width, height, title, xName) {
@@ -29,10 +29,10 @@ function nearestPoint(line, x) {
 }
 
 /**
- * A plot of lines {name, colour, dashed, points, hidden()}. Options: title, xName, xText, yText, log, range (of y).
+ * A plot of lines {name, colour, dashed, points, hidden()}. Options: title, xName, xText, yText; of y log, whole, range.
  * Returns a function that draws it anew.
  */
-function lineChart(host, lines, { title, xName, xText = brief, yText = brief, log = false, range = null }) {
+function lineChart(host, lines, { title, xName, xText = brief, yText = brief, log = false, whole = false, range = null }) {
   let width = 0;
   const draw = () => {
     const shown = lines.filter((line) => !line.hidden?.());
@@ -40,7 +40,7 @@ function lineChart(host, lines, { title, xName, xText = brief, yText = brief, lo
     const height = Math.round(Math.min(250, Math.max(190, width * 0.58)));
     const svg = picture(width, height, describe(shown));
     const x = numberScale(ends(all.map((point) => point[0])), { text: xText });
-    const y = numberScale(range ?? ends(all.map((point) => point[1])), { log, pad: range ? 0 : 0.06, text: yText });
+    const y = numberScale(range ?? ends(all.map((point) => point[1])), { log, whole, pad: range ? 0 : 0.06, text: yText });
     const [px, py] = axes(svg, x, y, width, height, title, xName);
     for (const line of shown) {
       const way = line.points.map(([at, value]) => [px(at), py(value)]);
@@ -117,8 +117,8 @@ const CURVES = [
   { name: "learning_rate", title: "Learning rate", log: 3 },
   { name: "gradient_norm", title: "Gradient norm", log: 30 },
   { name: "loss_scale", title: "Loss scale", log: 3 },
-  { name: "skipped", title: "Skipped steps" },
-  { name: "images_per_second", title: "Images a second", low: 0 },
+  { name: "skipped", title: "Skipped steps", least: 1, whole: true },
+  { name: "images_per_second", title: "Images a second", least: 0 },
 ];
 
 function showCurves() {
@@ -126,7 +126,7 @@ function showCurves() {
   const colourOf = (run) => `var(--c${runs.indexOf(run) % 7})`;
   const off = new Set();
   const charts = [];
-  for (const { name, title, text = brief, log = Infinity, low } of CURVES) {
+  for (const { name, title, text = brief, log = Infinity, least: floor, whole = false } of CURVES) {
     const found = data.curves
       .map((curve) => ({ ...curve, points: curve.points.filter((point) => there(point[1])) }))
       .filter((curve) => curve.name === name && curve.points.length);
@@ -140,8 +140,8 @@ function showCurves() {
       hidden: () => off.has(run),
     }));
     const [least, most] = ends(lines.flatMap((line) => line.points.map((point) => point[1])));
-    const options = { title, xName: "epoch", yText: text, log: least > 0 && most / least >= log };
-    if (low === 0) options.range = [0, most * 1.1];
+    const options = { title, xName: "epoch", yText: text, whole, log: least > 0 && most / least >= log };
+    if (there(floor)) options.range = [0, Math.max(floor, 1.1 * most)];
     const host = element("div", { class: "chart", "data-curve": name });
     byId("charts").append(host);
     charts.push(lineChart(host, lines, options));

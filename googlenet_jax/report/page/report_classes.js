@@ -7,12 +7,16 @@ function showConfusion() {
   const first = pairs.slice(0, 5);
   const share = first.reduce((sum, pair) => sum + pair.count, 0) / (wrong || 1);
   const [worst] = pairs;
+  const few = counted(first.length, "most confused pair");
+  const spread =
+    share < 0.05
+      ? `Its ${counted(wrong, "mistake")} are spread thinly: the ${few} make up ${roundPercent(share)} of them.`
+      : `Of ${counted(wrong, "mistake")}, ${roundPercent(share)} are in the ${few}.`;
   say(
     "confusion",
     worst
-      ? `Of ${counted(wrong, "mistake")}, ${roundPercent(share)} are in the ${counted(first.length, "most confused pair")}; ` +
-          `the worst: ${nameOf(worst.true)}, taken for ${nameOf(worst.predicted)} ` +
-          `${counted(worst.count, "time")} (${roundPercent(worst.share)} of its images).`
+      ? `${spread} The worst: ${nameOf(worst.true)}, taken for ${nameOf(worst.predicted)} ` +
+          `${counted(worst.count, "time")}, ${roundPercent(worst.share)} of its images.`
       : "It confused no classes.",
   );
   const items = pairs.map((pair) => {
@@ -40,14 +44,21 @@ function compare(a, b) {
   return typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
 }
 
-function intervalBar(row, average) {
+/** The interval of a class, on a scale from `least` to 1. */
+function intervalBar(row, average, least) {
+  const at = (share) => (share - least) / (1 - least);
   const made = element("span", { class: "interval", "aria-hidden": "true" }, element("i"), element("b"), element("u"));
-  return styled(made, { "--low": row.low, "--high": row.high, "--value": row.top1, "--mean": average });
+  return styled(made, {
+    "--low": at(row.low),
+    "--high": at(row.high),
+    "--value": at(row.top1),
+    "--mean": at(average),
+  });
 }
 
 const MARKS = { low: ["worse", "Worse than the others by more than chance"], high: ["better", "Better by more than chance"] };
 
-function classColumns(average) {
+function classColumns(average, least) {
   const number = (label, name, title) => ({
     label,
     title,
@@ -56,8 +67,12 @@ function classColumns(average) {
     kind: "number",
   });
   const interval = (row) => [
-    element("span", { class: "range" }, `${(100 * row.low).toFixed(1)} – ${(100 * row.high).toFixed(1)}`),
-    intervalBar(row, average),
+    element(
+      "div",
+      {},
+      element("span", { class: "range" }, `${(100 * row.low).toFixed(1)} – ${(100 * row.high).toFixed(1)}`),
+      intervalBar(row, average, least),
+    ),
   ];
   const mark = (row) => {
     const [word, title] = MARKS[row.outlier] ?? [];
@@ -67,7 +82,7 @@ function classColumns(average) {
     { label: "class", value: (row) => nameOf(row.class), cell: mark, kind: "head" },
     { label: "images", value: (row) => row.n, cell: (row) => [row.n.toLocaleString("en")], kind: "number" },
     number("top-1", "top1", "Share of its images whose first answer is right"),
-    { label: "95 % interval", value: (row) => row.low, cell: interval, kind: "interval-cell", title: "Sorts by lower end" },
+    { label: "95 % interval", value: (row) => row.low, cell: interval, kind: "interval-cell", title: `Of top-1; sorts by its lower end. The scale is ${percent(least, 0)} to 100 %` },
     number("top-5", "top5", "Share of its images where it is among the first five answers"),
     number("precision", "precision", "Where the network says this class, how often it is right"),
     number("confidence", "confidence", "Mean probability of the first answer on its images"),
@@ -77,7 +92,8 @@ function classColumns(average) {
 function showClasses() {
   const rows = data.classes.filter((row) => row.n);
   const average = mean(rows.map((row) => row.top1));
-  const columns = classColumns(average);
+  const least = Math.floor(10 * Math.min(0.9, ...rows.map((row) => row.low))) / 10;
+  const columns = classColumns(average, least);
   const lines = rows.map((row) =>
     element("tr", {}, ...columns.map(({ cell, kind }) => element(kind === "head" ? "th" : "td", { class: kind }, ...cell(row)))),
   );

@@ -92,7 +92,7 @@ function showBaseline() {
   const { only_this: won, only_baseline: lost, both, neither, p, title, gained } = baseline;
   const { long, tone } = verdict(baseline);
   const n = won + lost + both + neither;
-  const test = `McNemar's test on the same ${counted(n, "image")}, p = ${p < 1e-4 ? p.toExponential(0) : Number(p.toPrecision(2))}. `;
+  const test = `McNemar's test on the same ${counted(n, "image")}, p ${p < 1e-4 ? "< 0.0001" : `= ${Number(p.toPrecision(2))}`}. `;
   say("baseline", long, `${test}It counts the images alone on which the two differ. It does not know of seeds: another training of either may end elsewhere.`);
   inside("baseline", ".finding").classList.add(tone);
   const sides = [
@@ -118,7 +118,7 @@ function showBaseline() {
   for (const [name, count, colour] of parts) {
     const part = element("i", { title: `${name}: ${counted(count, "image")}` });
     stack.append(styled(part, { "--tone": `var(${colour})`, "--share": count / n }));
-    key.append(styled(element("i"), { "--tone": `var(${colour})` }), `${name}: ${count.toLocaleString("en")} `);
+    key.append(keyItem(`var(${colour})`, `${name}: ${count.toLocaleString("en")}`));
   }
   byId("flips").append(stack, key);
   byId("h-gained").textContent = `Right here, wrong in ${title}: ${counted(won, "image")}`;

@@ -18,7 +18,7 @@ function rowOf(name, share, text, tone = "") {
 
 function showBranches(branches) {
   const legend = element("p", { class: "key" });
-  BRANCHES.forEach((name, k) => legend.append(styled(element("i"), { "--tone": `var(--c${k})` }), `${name} `));
+  BRANCHES.forEach((name, k) => legend.append(keyItem(`var(--c${k})`, name)));
   const items = branches.map((row) => {
     const total = BRANCHES.reduce((sum, name) => sum + (row[name] ?? 0), 0) || 1;
     const parts = BRANCHES.map((name, k) => {
@@ -70,7 +70,7 @@ function showCrops(crops) {
   const sure = Math.abs(gain) > noise(one.top1, one.images) / 2;
   const told =
     `${most.crops} crops in place of ${one.crops}: ${points(gain)}, ` +
-    (sure ? "for as many times the work." : `within the noise of ${counted(one.images, "image")}: not worth the work.`);
+    (sure ? `at ${Math.round(most.crops / one.crops)} times the work.` : `which is within the noise of ${counted(one.images, "image")}.`);
   const items = crops.map((row) => rowOf(counted(row.crops, "crop"), row.top1, `${percent(row.top1)} ${row === one ? "" : `(${points(row.top1 - one.top1)})`}`));
   panel("Crops of an image", told, element("ul", { class: "bars" }, ...items));
 }

@@ -236,7 +236,9 @@ function showMatrix() {
   const canvas = byId("matrix");
   const longest = Math.max(...labels.map((_, c) => nameOf(c).length));
   responsive(canvas.parentElement, (width) => {
-    const names = Math.min(Math.max(longest * 6.4 + 14, 30), width < 480 ? 84 : 132);
+    // Of many classes there is room for names only when one zooms in.
+    const most = width < 480 ? 84 : order.length > 50 ? 100 : 132;
+    const names = Math.min(Math.max(longest * 6.4 + 14, 30), most);
     frame.left = frame.top = Math.round(names);
     frame.side = Math.min(width - frame.left, 640);
     styled(canvas, { width: `${frame.left + frame.side}px`, height: `${frame.top + frame.side}px` });

@@ -41,7 +41,6 @@ let due = false;
 addEventListener(
   "scroll",
   () => {
-    hideTip();
     if (due) return;
     due = true;
     requestAnimationFrame(() => {
