@@ -28,6 +28,7 @@ BELOW = {
     "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
     "serve": {"system", "data", "classifier", "net"},
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
+    "report": {"system"},
     "cli": {
         *("system", "config", "models", "data", "runs", "classifier", "net", "evaluate"),
         *("explain", "train", "serve", "sweep", "importers", "export", "prepare"),

@@ -98,7 +98,7 @@ class Reader:
 
     def texts(self, selector: str) -> list[str]:
         return self.driver.execute_script(
-            "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector
         )
 
     def run(self, script: str, *arguments: Any) -> Any:
@@ -200,7 +200,8 @@ def test_the_matrix_tells_of_its_cells(written, reader):
     reader.run("byId('matrix').scrollIntoView({ block: 'center' })")
     over = ActionChains(reader.driver).move_to_element_with_offset
     over(reader.one("#matrix"), *map(round, reader.run(CELL, row, column))).click().perform()
-    told = f"{LABELS[pair['true']]}, taken for {LABELS[pair['predicted']]}: {counts[pair['true'], pair['predicted']]} of"
+    count = counts[pair["true"], pair["predicted"]]
+    told = f"{LABELS[pair['true']]}, taken for {LABELS[pair['predicted']]}: {count} of 400 images"
     assert reader.one("#tip").text.startswith(told)
     assert reader.one("#cell").text.startswith(told)
     reader.one("#cell-cards button").click()
@@ -228,7 +229,7 @@ def test_curves_tell_their_values_and_runs_can_be_hidden(written, reader):
     chart = reader.one('[data-curve="top1"] svg')
     chart.send_keys("\ue011")  # the first epoch
     (first,) = (c["points"][0] for c in data["curves"] if (c["name"], c["split"], c["run"]) == ("top1", "val", "short"))
-    assert f"short, val: {100 * first[1]:.0f}" in reader.one("#tip").text.replace("\xa0", " ")
+    assert f"short, val: {100 * first[1]:.1f}" in reader.one("#tip").text.replace("\xa0", " ")
     lines = len(reader.all('[data-curve="top1"] .line'))
     reader.all("#curves .legend button")[1].click()
     assert len(reader.all('[data-curve="top1"] .line')) == lines // 2

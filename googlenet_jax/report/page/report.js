@@ -153,7 +153,7 @@ function announce(text) {
   byId("said").textContent = text;
 }
 
-// Scales: {place(value) -> 0..1, ticks: [[place, text]]} ---------------------------------------------------------------
+// Scales: {place(value) -> 0..1, ticks: [[place, text]]} --------------------------------------------------------------
 
 function ends(values) {
   // there may be more of them than a function takes as arguments

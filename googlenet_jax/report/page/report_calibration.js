@@ -8,14 +8,16 @@ function excess(bins) {
 
 function describeBin(bin) {
   const { confidence, accuracy, low, high, n } = bin;
-  return `${counted(n, "image")} about ${roundPercent(confidence)} sure\n${percent(accuracy)} of them right (${percent(low)} – ${percent(high)})`;
+  const right = `${percent(accuracy)} of them right (${percent(low)} – ${percent(high)})`;
+  return `${counted(n, "image")} about ${roundPercent(confidence)} sure\n${right}`;
 }
 
 /** A diagram of bins: how sure, against how often right; below, how many images are where. */
 function reliability(host, title, bins, least) {
   responsive(host, (width) => {
     const height = Math.min(width, 380) + 30;
-    const words = `${title}: ${bins.map((bin) => `${roundPercent(bin.confidence)} sure, ${roundPercent(bin.accuracy)} right`).join("; ")}`;
+    const told = bins.map((bin) => `${roundPercent(bin.confidence)} sure, ${roundPercent(bin.accuracy)} right`);
+    const words = `${title}: ${told.join("; ")}`;
     const svg = picture(width, height, words);
     const scale = numberScale([least, 1], { text: (value) => `${Math.round(100 * value)}` });
     const [px, py] = axes(svg, scale, scale, width, height, `${title}: % right`, "% sure");
@@ -38,6 +40,12 @@ function reliability(host, title, bins, least) {
   });
 }
 
+/** What became of a score of which less is better. */
+function compared(before, after) {
+  if (Math.abs(after - before) < 0.005 * Math.abs(before)) return "the same";
+  return after < before ? "better" : "worse";
+}
+
 function showCalibration() {
   const { before, after, temperature, fitted_on: fitted, measured_on: measured } = data.calibration;
   const over = excess(before.bins);
@@ -50,17 +58,26 @@ function showCalibration() {
   const gain = !after
     ? ""
     : after.ece < 0.8 * before.ece
-      ? ` Divided by a temperature of ${temperature.toFixed(2)}, its scores are off by ${percent(after.ece)} in place of ${percent(before.ece)} (ECE).`
-      : ` A temperature (${temperature.toFixed(2)}) does not improve on that by much: ECE ${percent(after.ece)}, before ${percent(before.ece)}.`;
+      ? ` With its scores divided by a temperature of ${temperature.toFixed(2)}, it is off by ${percent(after.ece)} ` +
+        `in place of ${percent(before.ece)} (ECE).`
+      : ` A temperature (${temperature.toFixed(2)}) does not improve on that by much: ` +
+        `ECE ${percent(after.ece)}, before ${percent(before.ece)}.`;
   const note =
-    `A dot on the diagonal: where it is 80 % sure, it is right 80 % of the time. Dots below: too sure; above: too modest. ` +
-    `Bars are 95 % intervals; the blocks at the bottom say how many images a bin has. ` +
+    "A dot on the diagonal: where it is 80 % sure, it is right 80 % of the time. Dots below: too sure; above: too " +
+    "modest. Bars are 95 % intervals; the blocks at the bottom say how many images a bin has. " +
     (after
-      ? `The temperature was fitted on ${counted(fitted, "image")}, and both diagrams are measured on ${counted(measured, "other")}.`
+      ? `The temperature was fitted on ${counted(fitted, "image")}, and both diagrams are measured on ` +
+        `${counted(measured, "other")}.`
       : "");
   say("calibration", `${how}.${gain}`, note);
-  const low = Math.min(0.9, ...[before, after].flatMap((one) => (one?.bins ?? []).flatMap((bin) => [bin.confidence, bin.low])));
-  for (const [title, one] of [["As it is", before], ["With the temperature", after]]) {
+  const low = Math.min(
+    0.9,
+    ...[before, after].flatMap((one) => (one?.bins ?? []).flatMap((bin) => [bin.confidence, bin.low])),
+  );
+  for (const [title, one] of [
+    ["As it is", before],
+    ["With the temperature", after],
+  ]) {
     if (!one) continue;
     const host = element("div", { class: "chart square" });
     byId("reliability").append(host);
@@ -74,7 +91,8 @@ function showCalibration() {
     element("span", {}, name, element("span", { class: "soft" }, ` ${what}`)),
     text(before[key]),
     after ? text(after[key]) : NONE,
-    !after ? NONE : Math.abs(after[key] - before[key]) < 0.005 * Math.abs(before[key]) ? "the same" : after[key] < before[key] ? "better" : "worse",
+    after ? compared(before[key], after[key]) : NONE,
   ]);
-  byId("scores").append(plainTable("Scores of calibration, less is better", ["less is better", "as it is", "with the temperature", ""], rows));
+  const heads = ["less is better", "as it is", "with the temperature", ""];
+  byId("scores").append(plainTable("Scores of calibration, less is better", heads, rows));
 }

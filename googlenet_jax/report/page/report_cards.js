@@ -20,7 +20,14 @@ function probabilities(card) {
   const items = card.top.map(([c, share]) => {
     const tone = c === card.true ? "good" : c === card.predicted ? "bad" : "";
     const mark = c === card.true ? element("abbr", { title: "the label" }, "✓") : "";
-    return element("li", {}, className(c, { class: "name" }), mark, bar(share, tone), element("b", {}, roundPercent(share)));
+    return element(
+      "li",
+      {},
+      className(c, { class: "name" }),
+      mark,
+      bar(share, tone),
+      element("b", {}, roundPercent(share)),
+    );
   });
   return element("ol", { class: "bars" }, ...items);
 }
@@ -33,7 +40,9 @@ function fact(term, ...value) {
 function cardText(card) {
   const facts = element("dl", {}, fact("labelled", className(card.true)));
   const right = card.predicted === card.true;
-  facts.append(fact(right ? "predicted, right" : "predicted", className(card.predicted, { class: right ? "good" : "bad" })));
+  facts.append(
+    fact(right ? "predicted, right" : "predicted", className(card.predicted, { class: right ? "good" : "bad" })),
+  );
   if (there(card.baseline)) facts.append(fact("baseline said", className(card.baseline)));
   if (there(card.suggested))
     facts.append(fact("looks like", className(card.suggested, { class: "more" }), ` (${roundPercent(card.score)})`));
@@ -105,10 +114,19 @@ function makeLook(card) {
     return element("figure", {}, thumbnail(t, there(c) ? `${words} ${labelOf(c)}` : words), caption);
   };
   const right = card.predicted === card.true;
-  const shots = [shot(card.picture, "the picture"), shot(card.map, "speaks for", right ? "good" : "bad", card.predicted)];
+  const shots = [
+    shot(card.picture, "the picture"),
+    shot(card.map, "speaks for", right ? "good" : "bad", card.predicted),
+  ];
   if (there(card.map_true)) shots.push(shot(card.map_true, "for its label,", "good", card.true));
   const row = element("div", { class: "shots" }, ...shots);
-  return element("article", { class: "card look" }, row, probabilities(card), element("p", { class: "file" }, card.name));
+  return element(
+    "article",
+    { class: "card look" },
+    row,
+    probabilities(card),
+    element("p", { class: "file" }, card.name),
+  );
 }
 
 function mean(values) {
@@ -127,13 +145,18 @@ function showWhere() {
     const legend = element("p", { class: "key" });
     for (const line of lines) legend.append(keyItem(line.colour, line.name, line.dashed ? "dotted" : ""));
     byId("trust").append(element("div", { class: "chart" }, host, legend));
-    const options = { xText: roundPercent, yText: roundPercent, range: [0, Math.max(...lines.flatMap((line) => line.of))] };
+    const options = {
+      xText: roundPercent,
+      yText: roundPercent,
+      tell: percent,
+      range: [0, Math.max(...lines.flatMap((line) => line.of))],
+    };
     lineChart(host, lines, { title: "Probability left", xName: "of the picture covered", ...options });
     const [map, chance] = [mean(deletion.by_map), mean(deletion.at_random)];
     told.push(
       map < 0.9 * chance
-        ? `Covering what the maps call warm costs more than covering as much at random (${roundPercent(map)} of probability ` +
-            `left against ${roundPercent(chance)}, in the mean): the maps point at what the network uses.`
+        ? `Covering what the maps call warm costs more than covering as much at random (${roundPercent(map)} of ` +
+            `probability left against ${roundPercent(chance)}, in the mean): the maps point at what the network uses.`
         : "Covering what the maps call warm costs no more than covering as much at random: do not trust these maps.",
     );
   }
@@ -151,7 +174,11 @@ function showWhere() {
         { class: "panel" },
         element("h3", {}, "Against random weights"),
         element("p", { class: "figure" }, r.toFixed(2)),
-        element("p", {}, `Correlation with the maps of the same network before any learning: they ${word}, so ${meaning}.`),
+        element(
+          "p",
+          {},
+          `Correlation with the maps of the same network before any learning: they ${word}, so ${meaning}.`,
+        ),
         element("p", { class: "note" }, "Near 1, a map would look the same whatever the network knows."),
       ),
     );

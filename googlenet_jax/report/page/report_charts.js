@@ -29,10 +29,15 @@ function nearestPoint(line, x) {
 }
 
 /**
- * A plot of lines {name, colour, dashed, points, hidden()}. Options: title, xName, xText, yText; of y log, whole, range.
+ * A plot of lines {name, colour, dashed, points, hidden()}. Options: title, xName;
+ * xText, yText (along the axes), tell (of a value of y); of y log, whole, range.
  * Returns a function that draws it anew.
  */
-function lineChart(host, lines, { title, xName, xText = brief, yText = brief, log = false, whole = false, range = null }) {
+function lineChart(
+  host,
+  lines,
+  { title, xName, xText = brief, yText = brief, tell = yText, log = false, whole = false, range = null },
+) {
   let width = 0;
   const draw = () => {
     const shown = lines.filter((line) => !line.hidden?.());
@@ -40,7 +45,12 @@ function lineChart(host, lines, { title, xName, xText = brief, yText = brief, lo
     const height = Math.round(Math.min(250, Math.max(190, width * 0.58)));
     const svg = picture(width, height, describe(shown));
     const x = numberScale(ends(all.map((point) => point[0])), { text: xText });
-    const y = numberScale(range ?? ends(all.map((point) => point[1])), { log, whole, pad: range ? 0 : 0.06, text: yText });
+    const y = numberScale(range ?? ends(all.map((point) => point[1])), {
+      log,
+      whole,
+      pad: range ? 0 : 0.06,
+      text: yText,
+    });
     const [px, py] = axes(svg, x, y, width, height, title, xName);
     for (const line of shown) {
       const way = line.points.map(([at, value]) => [px(at), py(value)]);
@@ -55,7 +65,7 @@ function lineChart(host, lines, { title, xName, xText = brief, yText = brief, lo
     host.replaceChildren(svg);
   };
   const describe = (shown) => {
-    const last = (line) => `${line.name} from ${yText(line.points[0][1])} to ${yText(line.points.at(-1)[1])}`;
+    const last = (line) => `${line.name} from ${tell(line.points[0][1])} to ${tell(line.points.at(-1)[1])}`;
     return `${title} by ${xName}: ${shown.map(last).join("; ")}`;
   };
   const listen = (svg, cross, shown, px, py) => {
@@ -72,12 +82,15 @@ function lineChart(host, lines, { title, xName, xText = brief, yText = brief, lo
       const found = shown
         .map((line) => [line, nearestPoint(line, at)])
         .filter(([, point]) => Math.abs(point[0] - at) <= near);
-      const rule = drawn("path", { class: "axis", d: `M${px(at).toFixed(1)} ${AREA.top}V${svg.clientHeight - AREA.bottom}` });
+      const rule = drawn("path", {
+        class: "axis",
+        d: `M${px(at).toFixed(1)} ${AREA.top}V${svg.clientHeight - AREA.bottom}`,
+      });
       const dots = found.map(([line, [x, y]]) =>
         styled(drawn("circle", { cx: px(x), cy: py(y), r: 3.5 }), { "--tone": line.colour }),
       );
       cross.replaceChildren(rule, ...dots);
-      const values = found.map(([line, point]) => `${line.name}: ${yText(point[1])}`);
+      const values = found.map(([line, point]) => `${line.name}: ${tell(point[1])}`);
       const text = [`${xName} ${xText(at)}`, ...values].join("\n");
       showTip(text, clientX, clientY);
       return text;
@@ -140,7 +153,14 @@ function showCurves() {
       hidden: () => off.has(run),
     }));
     const [least, most] = ends(lines.flatMap((line) => line.points.map((point) => point[1])));
-    const options = { title, xName: "epoch", yText: text, whole, log: least > 0 && most / least >= log };
+    const options = {
+      title,
+      xName: "epoch",
+      yText: text,
+      tell: text === roundPercent ? percent : text,
+      whole,
+      log: least > 0 && most / least >= log,
+    };
     if (there(floor)) options.range = [0, Math.max(floor, 1.1 * most)];
     const host = element("div", { class: "chart", "data-curve": name });
     byId("charts").append(host);
@@ -173,9 +193,10 @@ function howItTrained(run) {
     const last = top1.at(-1);
     told.push(
       best === last
-        ? `Top-1 on validation images was still at its best, ${percent(last[1])}, at the end (epoch ${brief(last[0])}): ` +
-            "a longer training may gain more."
-        : `Top-1 on validation images was best at epoch ${brief(best[0])}, ${percent(best[1])}, and ends at ${percent(last[1])}.`,
+        ? `Top-1 on validation images was still at its best, ${percent(last[1])}, at the end ` +
+            `(epoch ${brief(last[0])}): a longer training may gain more.`
+        : `Top-1 on validation images was best at epoch ${brief(best[0])}, ${percent(best[1])}, and ends at ` +
+            `${percent(last[1])}.`,
     );
   }
   if (loss.length > 2 && trained.length) {
@@ -187,7 +208,8 @@ function howItTrained(run) {
       );
     else
       told.push(
-        `Loss ends at ${brief(trained.at(-1)[1])} on training images and ${brief(loss.at(-1)[1])} on validation images.`,
+        `Loss ends at ${brief(trained.at(-1)[1])} on training images and ${brief(loss.at(-1)[1])} on validation ` +
+          "images.",
       );
   }
   return told.join(" ");

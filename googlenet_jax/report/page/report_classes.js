@@ -56,7 +56,10 @@ function intervalBar(row, average, least) {
   });
 }
 
-const MARKS = { low: ["worse", "Worse than the others by more than chance"], high: ["better", "Better by more than chance"] };
+const MARKS = {
+  low: ["worse", "Worse than the others by more than chance"],
+  high: ["better", "Better by more than chance"],
+};
 
 function classColumns(average, least) {
   const number = (label, name, title) => ({
@@ -82,7 +85,13 @@ function classColumns(average, least) {
     { label: "class", value: (row) => nameOf(row.class), cell: mark, kind: "head" },
     { label: "images", value: (row) => row.n, cell: (row) => [row.n.toLocaleString("en")], kind: "number" },
     number("top-1", "top1", "Share of its images whose first answer is right"),
-    { label: "95 % interval", value: (row) => row.low, cell: interval, kind: "interval-cell", title: `Of top-1; sorts by its lower end. The scale is ${percent(least, 0)} to 100 %` },
+    {
+      label: "95 % interval",
+      value: (row) => row.low,
+      cell: interval,
+      kind: "interval-cell",
+      title: `Of top-1; sorts by its lower end. The scale is ${percent(least, 0)} to 100 %`,
+    },
     number("top-5", "top5", "Share of its images where it is among the first five answers"),
     number("precision", "precision", "Where the network says this class, how often it is right"),
     number("confidence", "confidence", "Mean probability of the first answer on its images"),
@@ -95,7 +104,11 @@ function showClasses() {
   const least = Math.floor(10 * Math.min(0.9, ...rows.map((row) => row.low))) / 10;
   const columns = classColumns(average, least);
   const lines = rows.map((row) =>
-    element("tr", {}, ...columns.map(({ cell, kind }) => element(kind === "head" ? "th" : "td", { class: kind }, ...cell(row)))),
+    element(
+      "tr",
+      {},
+      ...columns.map(({ cell, kind }) => element(kind === "head" ? "th" : "td", { class: kind }, ...cell(row))),
+    ),
   );
   for (const line of lines) line.firstChild.scope = "row";
   const body = element("tbody");
@@ -126,7 +139,9 @@ function showClasses() {
       shown += fits ? 1 : 0;
     });
     byId("count").textContent =
-      shown === rows.length ? counted(shown, "class", "classes") : `${shown} of ${counted(rows.length, "class", "classes")}`;
+      shown === rows.length
+        ? counted(shown, "class", "classes")
+        : `${shown} of ${counted(rows.length, "class", "classes")}`;
   };
   byId("tools").addEventListener("input", filter);
   byId("tools").addEventListener("submit", (event) => event.preventDefault());

@@ -23,13 +23,13 @@ function showHeadline() {
     source,
   ];
   byId("about").textContent = about.filter(there).join(" · ");
-  const numbers = element(
-    "dl",
-    {},
-    bigNumber("Top-1", headline.top1, percent, "Share of images whose first answer is right; below, its 95 % interval"),
-    bigNumber("Top-5", headline.top5, percent, "Share of images with the right class among the first five answers"),
-    bigNumber("Loss", headline.loss, (value) => value.toFixed(3), "Cross-entropy in nats"),
-  );
+  const numbers = element("dl");
+  for (const [name, one, text, title] of [
+    ["Top-1", headline.top1, percent, "Share of images whose first answer is right; below, its 95 % interval"],
+    ["Top-5", headline.top5, percent, "Share of images with the right class among the first five answers"],
+    ["Loss", headline.loss, (value) => value.toFixed(3), "Cross-entropy in nats"],
+  ])
+    if (there(one?.value)) numbers.append(bigNumber(name, one, text, title));
   for (const [name, value] of [
     ["Epochs", there(headline.epochs) ? brief(headline.epochs) : null],
     ["Training", there(headline.hours) ? asTime(headline.hours) : null],
@@ -40,9 +40,11 @@ function showHeadline() {
 
   const { top1 } = headline;
   const told = [
-    `It names ${percent(top1.value)} of these images right. On other images of the same kind, expect ${percent(top1.low)} to ${percent(top1.high)} (95 %).`,
+    `It names ${percent(top1.value)} of these images right. On other images of the same kind, expect ` +
+      `${percent(top1.low)} to ${percent(top1.high)} (95 %).`,
   ];
-  if (dataset.unreadable) told.push(`${counted(dataset.unreadable, "image")} could not be read, and ${dataset.unreadable === 1 ? "is" : "are"} not counted.`);
+  const lost = dataset.unreadable;
+  if (lost) told.push(`${counted(lost, "image")} could not be read, and ${lost === 1 ? "is" : "are"} not counted.`);
   if (data.baseline) told.push(verdict(data.baseline).short);
   byId("conclusion").textContent = told.join(" ");
   byId("absent").hidden = !absent.length;
@@ -55,7 +57,10 @@ function showHeadline() {
       ? plainTable("What differs from the defaults", ["differs from the defaults", "here", "default"], changed)
       : element("p", { class: "note" }, "Nothing differs from the defaults, or the recipe is not known."),
   );
-  const again = [["This report", data.command], ["This training", repeat]].filter(([, command]) => command);
+  const again = [
+    ["This report", data.command],
+    ["This training", repeat],
+  ].filter(([, command]) => command);
   byId("again").append(...again.map(([name, command]) => fact(name, element("code", {}, command))));
 }
 
@@ -68,7 +73,8 @@ function verdict(baseline) {
   const difference = (won - lost) / n;
   const half = (1.96 * Math.sqrt(Math.max(won + lost - (won - lost) ** 2 / n, 0))) / n;
   const range = `${points(difference - half)} to ${points(difference + half)}`;
-  const odds = p < 0.001 ? "less than once in a thousand" : `${Math.round(1000 * p)} times in a thousand`;
+  const often = p > 0.95 ? "nearly always" : `${Math.round(1000 * p)} times in a thousand`;
+  const odds = p < 0.001 ? "less than once in a thousand" : often;
   if (p >= 0.05)
     return {
       short: `Against ${title}: tied within noise (${points(difference)} of top-1).`,
@@ -81,8 +87,8 @@ function verdict(baseline) {
   return {
     short: `${word} than ${title}: ${points(difference)} of top-1, more than chance explains.`,
     long:
-      `${word} than ${title}: ${points(difference)} of top-1 (95 % interval ${range}). Two equally good networks would be ` +
-      `this far apart ${odds}${p >= 0.01 ? ": likely real, not certain" : ""}.`,
+      `${word} than ${title}: ${points(difference)} of top-1 (95 % interval ${range}). Two equally good networks ` +
+      `would be this far apart ${odds}${p >= 0.01 ? ": likely real, not certain" : ""}.`,
     tone: difference > 0 ? "good" : "bad",
   };
 }
@@ -92,19 +98,25 @@ function showBaseline() {
   const { only_this: won, only_baseline: lost, both, neither, p, title, gained } = baseline;
   const { long, tone } = verdict(baseline);
   const n = won + lost + both + neither;
-  const test = `McNemar's test on the same ${counted(n, "image")}, p ${p < 1e-4 ? "< 0.0001" : `= ${Number(p.toPrecision(2))}`}. `;
-  say("baseline", long, `${test}It counts the images alone on which the two differ. It does not know of seeds: another training of either may end elsewhere.`);
+  const chance = p < 1e-4 ? "< 0.0001" : `= ${Number(p.toPrecision(2))}`;
+  const note =
+    `McNemar's test on the same ${counted(n, "image")}, p ${chance}. ` +
+    "It counts only the images on which the two differ. It does not know of seeds: another training of either may " +
+    "end elsewhere.";
+  say("baseline", long, note);
   inside("baseline", ".finding").classList.add(tone);
   const sides = [
     ["Top-1", "top1", percent],
     ["Top-5", "top5", percent],
     ["Loss", "loss", (value) => value.toFixed(3)],
-  ].map(([name, key, text]) => {
-    const change = headline[key].value - baseline[key].value;
-    const cell = (one) => `${text(one.value)} (${interval(one, text)})`;
-    const by = key === "loss" ? `${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(3)}` : points(change);
-    return [name, cell(headline[key]), cell(baseline[key]), by];
-  });
+  ]
+    .filter(([, key]) => there(headline[key]?.value) && there(baseline[key]?.value))
+    .map(([name, key, text]) => {
+      const change = headline[key].value - baseline[key].value;
+      const cell = (one) => [text(one.value), interval(one, text)].filter(Boolean).join(", ");
+      const by = key === "loss" ? `${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(3)}` : points(change);
+      return [name, cell(headline[key]), cell(baseline[key]), by];
+    });
   byId("sides").append(plainTable("Against the baseline", ["", data.title, title, "difference"], sides));
 
   const parts = [

@@ -45,10 +45,14 @@ function showBranches(branches) {
 function showDead(dead) {
   const [gone, all] = [dead.reduce((sum, row) => sum + row.dead, 0), dead.reduce((sum, row) => sum + row.channels, 0)];
   const rows = dead.filter((row) => row.dead).sort((a, b) => b.dead / b.channels - a.dead / a.channels);
-  const items = rows.slice(0, 12).map((row) => rowOf(row.layer, row.dead / row.channels, `${row.dead} of ${row.channels}`, "bad"));
-  if (rows.length > 12) items.push(element("li", { class: "soft" }, `and ${counted(rows.length - 12, "layer")} with fewer`));
+  const items = rows
+    .slice(0, 12)
+    .map((row) => rowOf(row.layer, row.dead / row.channels, `${row.dead} of ${row.channels}`, "bad"));
+  if (rows.length > 12)
+    items.push(element("li", { class: "soft" }, `and ${counted(rows.length - 12, "layer")} with fewer`));
   const told = gone
-    ? `${gone.toLocaleString("en")} of ${all.toLocaleString("en")} channels (${roundPercent(gone / all)}) are 0 on every image: they cost time and add nothing.`
+    ? `${gone.toLocaleString("en")} of ${all.toLocaleString("en")} channels (${roundPercent(gone / all)}) are 0 on ` +
+      "every image: they cost time and add nothing."
     : `All ${all.toLocaleString("en")} channels are above 0 somewhere: none is dead.`;
   panel("Dead channels", told, ...(items.length ? [element("ul", { class: "bars" }, ...items)] : []));
 }
@@ -70,8 +74,11 @@ function showCrops(crops) {
   const sure = Math.abs(gain) > noise(one.top1, one.images) / 2;
   const told =
     `${most.crops} crops in place of ${one.crops}: ${points(gain)}, ` +
-    (sure ? `at ${Math.round(most.crops / one.crops)} times the work.` : `which is within the noise of ${counted(one.images, "image")}.`);
-  const items = crops.map((row) => rowOf(counted(row.crops, "crop"), row.top1, `${percent(row.top1)} ${row === one ? "" : `(${points(row.top1 - one.top1)})`}`));
+    (sure
+      ? `at ${Math.round(most.crops / one.crops)} times the work.`
+      : `which is within the noise of ${counted(one.images, "image")}.`);
+  const change = (row) => (row === one ? "" : ` (${points(row.top1 - one.top1)})`);
+  const items = crops.map((row) => rowOf(counted(row.crops, "crop"), row.top1, percent(row.top1) + change(row)));
   panel("Crops of an image", told, element("ul", { class: "bars" }, ...items));
 }
 
@@ -79,8 +86,8 @@ function showPrecision(rows) {
   const [full] = rows;
   const told = rows.slice(1).map((row) => {
     const change = row.top1 - full.top1;
-    const word = Math.abs(change) < 0.001 ? "costs nothing" : `${change < 0 ? "costs" : "gains"} ${points(Math.abs(change)).slice(1)}`;
-    return `${row.name} ${word}`;
+    if (Math.abs(change) < 0.001) return `${row.name} costs nothing`;
+    return `${row.name} ${change < 0 ? "costs" : "gains"} ${points(Math.abs(change)).slice(1)}`;
   });
   const table = plainTable(
     "Precision",
@@ -97,10 +104,17 @@ function showInside() {
     image.classList.add("filters");
     panel(
       "First-layer filters",
-      "Edges, colours and gratings: it learnt to see. Where most look like sand it did not train long enough, or the rate was too high.",
+      "Edges, colours and gratings: it learnt to see. Where most look like sand it did not train long enough, or the " +
+        "learning rate was too high.",
       image,
     );
   }
-  const parts = [[branches, showBranches], [heads, showHeads], [dead, showDead], [crops, showCrops], [precision, showPrecision]];
+  const parts = [
+    [branches, showBranches],
+    [heads, showHeads],
+    [dead, showDead],
+    [crops, showCrops],
+    [precision, showPrecision],
+  ];
   for (const [rows, show] of parts) if (rows?.length) show(rows);
 }

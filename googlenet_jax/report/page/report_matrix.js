@@ -69,15 +69,18 @@ function drawMatrix() {
   pen.globalAlpha = 1;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
-  if (step >= 24) {
-    pen.font = font(Math.min(14, step * 0.4));
+  if (step >= 20) {
+    pen.font = font(Math.min(14, step * 0.42));
     for (const [row, column, count, share] of inSight) {
       const strong = row === column ? share > 0.55 : share > 0.1;
       pen.fillStyle = strong ? tone("--on") : tone("--ink");
       pen.fillText(count, x(column + 0.5), y(row + 0.5));
     }
   }
-  for (const [at, width] of [[kept, 2.5], [pointed.shown ? pointed : null, 1.5]]) {
+  for (const [at, width] of [
+    [kept, 2.5],
+    [pointed.shown ? pointed : null, 1.5],
+  ]) {
     if (!at) continue;
     pen.strokeStyle = tone("--ink");
     pen.lineWidth = width;
