@@ -187,7 +187,11 @@ def report_data(
 def _baseline(right: int, n: int, a_card: Any, rng: np.random.Generator, classes: int) -> dict[str, Any]:
     gain = round(0.03 * n)
     either = {"only_this": 2 * gain, "only_baseline": gain, "both": right - 2 * gain, "neither": n - right - gain}
-    flipped = {kind: [a_card(baseline=int(rng.integers(classes))) for _ in range(12)] for kind in ("gained", "lost")}
+    other = [int(c) for c in rng.integers(classes, size=12)]
+    flipped = {
+        "gained": [a_card(c, wrong=False, baseline=(c + 1) % classes) for c in other],
+        "lost": [a_card(c, baseline=c) for c in other],
+    }
     measured = {"top1": wilson(right - gain, n), "top5": wilson(0.95 * n, n)}
     loss = {"value": 0.82, "low": 0.8, "high": 0.84}
     return {"title": "short", "source": "runs/short", **measured, "loss": loss, **either, "p": 1.2e-9, **flipped}

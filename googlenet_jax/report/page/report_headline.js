@@ -113,7 +113,7 @@ function showBaseline() {
     .filter(([, key]) => there(headline[key]?.value) && there(baseline[key]?.value))
     .map(([name, key, text]) => {
       const change = headline[key].value - baseline[key].value;
-      const cell = (one) => [text(one.value), interval(one, text)].filter(Boolean).join(", ");
+      const cell = (one) => text(one.value) + (there(one.low) ? ` (${interval(one, text)})` : "");
       const by = key === "loss" ? `${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(3)}` : points(change);
       return [name, cell(headline[key]), cell(baseline[key]), by];
     });
