@@ -167,6 +167,16 @@ def as_on(monkeypatch):
 
 
 @pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all of a module's tests, see `browsers.open_browser`."""
+    from browsers import open_browser
+
+    driver = open_browser()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
 def running() -> Iterator[Any]:
     """Starts servers that end with the module's tests, see `serving.Running`."""
     from serving import Running

@@ -1,7 +1,6 @@
 """`results.svg` of a sweep: its groups as a figure that a text can take in."""
 
 import html
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.results import Row
 from googlenet_jax.sweep.statistics import Group
 from googlenet_jax.sweep.trials import describe
+from googlenet_jax.system.drawing import round_numbers
 from googlenet_jax.system.files import replace_file
 
 _MOST = 20  # groups, the best
@@ -45,7 +45,7 @@ def write_figure(path: Path, groups: Sequence[Group], rows: Sequence[Row], objec
         f'<text x="{_LEFT}" y="20" font-weight="bold">{objective}: mean, 95 % interval, a dot a trial</text>',
     ]
     bottom = height - 28
-    for at in _ticks(low, high):
+    for at in round_numbers(low, high):
         parts.append(f'<path d="M{x(at)} {_TOP}V{bottom}" stroke="#ddd"/>')
         parts.append(
             f'<text x="{x(at)}" y="{bottom + 16}" text-anchor="middle" fill="#555">{objective.shown(at)}</text>'
@@ -70,10 +70,3 @@ def _label(group: Group, groups: Sequence[Group]) -> str:
     rare = {name: value for name, value in group.fields.items() if repr(value) != most[name]}
     label = describe(rare) if rare else "all as in most groups"
     return label if len(label) <= _LETTERS else f"{label[: _LETTERS - 3]}..."
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers within bounds, three to eight of them."""
-    unit = 10.0 ** math.floor(math.log10((high - low) / 3))
-    step = max(unit * factor for factor in (1, 2, 2.5) if (high - low) / (unit * factor) >= 3)
-    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -1,13 +1,8 @@
 """`report.html` of a sweep: one file that holds its data, its drawing and nothing from anywhere else."""
 
-import base64
-import hashlib
-import json
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +10,7 @@ from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.results import STATES, WAITING, Row
 from googlenet_jax.sweep.statistics import Group, Verdict
 from googlenet_jax.system.files import replace_file
+from googlenet_jax.system.pages import build_page
 
 _SCRIPTS = ("report.js", "report_tables.js", "report_filter.js", "report_plots.js", "report_parallel.js")
 _MOST_POINTS = 40_000  # of all curves together: about half a megabyte
@@ -43,24 +39,8 @@ def write_report(
       objective: what trials are compared by.
       log_fields: that are searched on a logarithmic scale, and drawn on one.
     """
-    replace_file(path / "report.html", _page(_data(title, rows, groups, verdict, shares, objective, log_fields)))
-
-
-def _page(data: dict[str, Any]) -> str:
-    """The template with style, script and data in their places; data cannot end the element that holds them."""
-    files = resources.files(__package__).joinpath("page")
-    script = "".join(files.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    parts = {
-        # The page may fetch nothing, and run this script alone.
-        "policy": f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
-        "style": files.joinpath("report.css").read_text(encoding="utf-8"),
-        "script": script,
-        "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-    }
-    template = files.joinpath("report.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)  # once: what is put in is not read again
+    data = _data(title, rows, groups, verdict, shares, objective, log_fields)
+    replace_file(path / "report.html", build_page(__package__, "report", _SCRIPTS, ["img-src data:"], data).html)
 
 
 def _data(

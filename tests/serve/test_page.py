@@ -4,9 +4,7 @@ import base64
 import hashlib
 import io
 import json
-import os
 import re
-import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -16,12 +14,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from browsers import DESK, PHONE, complaints, requested, resize, widths
 from PIL import Image
 
 from googlenet_jax.serve.page import page
 
 MOST_BYTES = 60_000
-PHONE, DESK = (360, 740), (1280, 900)
 # What a canvas shows: how many pixels are not clear, and a sum that tells two drawings apart.
 DRAWN = """
 const { width, height } = arguments[0];
@@ -78,8 +76,8 @@ def name_in(label: str) -> str:
 
 
 def test_one_small_file_with_one_script():
-    html = page().html.decode()
-    assert len(page().html) < MOST_BYTES
+    html = page().html
+    assert len(page().html.encode()) < MOST_BYTES
     assert len(re.findall(r"<script\b", html)) == 1
     assert "{{" not in html
     assert not re.search(r"https?://(?!www\.w3\.org/)", html), "the page asks nobody else"
@@ -87,7 +85,7 @@ def test_one_small_file_with_one_script():
 
 
 def test_the_policy_lets_this_script_alone_run():
-    script = re.search(r"<script>(.*)</script>", page().html.decode(), re.DOTALL)[1]
+    script = re.search(r"<script>(.*)</script>", page().html, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}';" in page().policy
     assert page().policy.startswith("default-src 'none';")
@@ -102,41 +100,14 @@ def test_the_script_parts_are_short():
 # In a browser ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests here; skips without one, unless the environment says that there must be one."""
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    try:
-        from selenium import webdriver
-    except ImportError:
-        programs.append(None)
-    if None in programs:
-        lacking = "no browser to test the page in: needs chromium, chromedriver and selenium"
-        if os.environ.get("GOOGLENET_JAX_BROWSER") == "required":
-            pytest.fail(lacking)
-        pytest.skip(lacking)
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
-    yield driver
-    driver.quit()
-
-
 class Visit:
     """The page as loaded anew for one test."""
 
     def __init__(self, driver: Any, url: str, folder: Path):
         self.driver, self.url, self.folder = driver, url, folder
-        self.resize(*DESK)
+        resize(driver, *DESK)
         driver.get(url)
         self.until(lambda: self.all("#state[data-state=ready]"))
-
-    def resize(self, width: int, height: int) -> None:
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def all(self, selector: str, inside: Any = None) -> list[Any]:
         return (inside or self.driver).find_elements("css selector", selector)
@@ -170,10 +141,9 @@ class Visit:
 @pytest.fixture
 def visit(browser: Any, served: Any, tmp_path: Path) -> Iterator[Visit]:
     """A visit that may leave no error in the console, but for the browser's own line on a refused picture."""
-    browser.get_log("browser"), browser.get_log("performance")
+    complaints(browser), requested(browser)
     yield Visit(browser, served.url, tmp_path)
-    errors = [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
-    assert [line for line in errors if not re.search(r"/api\?\S* - Failed to load", line)] == []
+    assert [line for line in complaints(browser) if not re.search(r"/api\?\S* - Failed to load", line)] == []
 
 
 def assert_shows(visit: Visit, card: Any, expected: dict[str, Any]) -> None:
@@ -255,22 +225,18 @@ def test_several_files_at_once_and_requests_to_this_server_alone(visit):
     assert visit.texts("h3") == [*(f"n{k}.png" for k in range(4)), "bad.png"]
     for k, card in enumerate(visit.all(".card")[:4]):
         assert_shows(visit, card, ask(visit.url, f"n{k}.png", picture(k)))
-    lines = [json.loads(entry["message"])["message"] for entry in visit.driver.get_log("performance")]
-    asked = [line["params"]["request"]["url"] for line in lines if line["method"] == "Network.requestWillBeSent"]
+    asked = requested(visit.driver)
     assert sum("/api?" in url for url in asked) == 5
-    hosts = {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
-    assert hosts == {urlsplit(visit.url).netloc}
+    assert {urlsplit(url).netloc for url in asked} == {urlsplit(visit.url).netloc}
     visit.one("#clear").click()
     assert not visit.all(".card")
 
 
 def test_a_narrow_phone_scrolls_downwards_alone(visit):
-    visit.resize(*PHONE)
+    resize(visit.driver, *PHONE)
     visit.choose(**{f"{'long' * 30}_png": picture(3)}, tall_png=picture(4, 40, 160), notes_txt=b"words")
     visit.until(lambda: len(visit.all(".classes")) == 2 and visit.all(".error"))
-    wide, room = visit.driver.execute_script(
-        "const root = document.documentElement; return [root.scrollWidth, root.clientWidth]"
-    )
+    wide, room = widths(visit.driver)
     assert wide <= room <= PHONE[0]
 
 
