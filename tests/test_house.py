@@ -29,7 +29,6 @@ BELOW = {
     "report": {"system", "config", "models", "data", "runs", "classifier", "explain", "net", "evaluate"},
     "serve": {"system", "data", "classifier", "net"},
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
-    "report": {"system"},
     "cli": {
         *("system", "config", "models", "data", "runs", "classifier", "net", "evaluate"),
         *("explain", "report", "train", "serve", "sweep", "importers", "export", "prepare"),

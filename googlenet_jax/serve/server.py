@@ -136,7 +136,7 @@ class Server:
             self._uvicorn.should_exit = self._uvicorn.force_exit = True
             _end_in(_LAST)
             return
-        _end_in(self._grace + _LAST)
+        _end_in(self._grace)
         self._service.stopping = True
         log.info("stopping: what was admitted is answered, within %.0f s", self._grace)
         self._ending = asyncio.ensure_future(self._drain(wait=number == signal.SIGTERM))

@@ -1,0 +1,127 @@
+"""A report of a real run: its numbers are evaluation's, its suspects the planted ones, its files readable."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import googlenet_jax as gn
+from googlenet_jax.data.sources.opening import open_source
+from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
+from googlenet_jax.report import sections
+from googlenet_jax.report.collect import collect
+from googlenet_jax.report.history import curves, recipe
+from googlenet_jax.report.report import make_report
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(request):
+    return request.getfixturevalue("finished_run")
+
+
+@pytest.fixture(scope="module")
+def report(run, tmp_path_factory):
+    output = tmp_path_factory.mktemp("report") / "new" / "index.html"
+    data = make_report(str(run), output, baseline=str(run), sample=4, figures=True, command="googlenet report x")
+    return output, data
+
+
+@pytest.fixture(scope="module")
+def predictions(run):
+    net = gn.load(run)
+    return collect(net, open_source(net.config)[1], net.config)
+
+
+def test_the_numbers_are_those_of_evaluation(run, report, predictions):
+    expected = evaluate_checkpoints([run])
+    headline = report[1]["headline"]
+    for name in ("top1", "top5", "loss"):
+        assert headline[name]["value"] == pytest.approx(expected[name], rel=1e-4)
+        assert headline[name]["low"] <= headline[name]["value"] <= headline[name]["high"]
+    assert report[1]["dataset"]["images"] == expected["images"] == len(predictions.labels)
+    for row in report[1]["classes"]:
+        counted = expected["per_class"][report[1]["labels"][row["class"]]]
+        assert row["n"] == counted["images"] and row["top1"] == pytest.approx(counted["top1"])
+    assert sum(n for _, _, n in report[1]["confusion"]["counts"]) == expected["images"]
+
+
+def test_the_inside_is_what_the_network_does(run, predictions):
+    net = gn.load(run)
+    source = open_source(net.config)[1]
+    crops = np.stack([net.preprocess.crop(source[i][0]) for i in range(4)])
+    np.testing.assert_allclose(
+        predictions.features[:4], net.features(crops, "inception_4a").mean((1, 2)), rtol=5e-3, atol=5e-3
+    )
+    everything = np.stack([net.preprocess.crop(source[i][0]) for i in range(len(source))])
+    block = np.maximum(net.features(everything, "inception_4a"), 0)
+    shares = [part.sum() for part in np.split(block.mean((0, 1, 2)), [192, 400, 448])]
+    np.testing.assert_allclose(predictions.inside.shares[-1], np.array(shares) / np.sum(shares), rtol=1e-3)
+    np.testing.assert_allclose(predictions.inside.largest["4a"], block.max((0, 1, 2)), rtol=1e-3, atol=1e-4)
+
+
+def test_a_planted_label_error_is_suspected(run):
+    net = gn.load(run)
+    source = open_source(net.config)[1]
+    truth = [source[i][1] for i in range(len(source))]
+
+    class Planted:
+        labels = source.labels
+
+        def __len__(self):
+            return len(truth)
+
+        def __getitem__(self, index):
+            return source[index][0], (truth[index] + 1) % 4 if index == 5 else truth[index]
+
+    suspects = sections.Choice(collect(net, Planted(), net.config)).suspects
+    assert suspects.images[0] == 5 and suspects.suggested[0] == truth[5]
+
+
+def test_a_network_beside_itself_is_tied(report):
+    other = report[1]["baseline"]
+    assert other["only_this"] == other["only_baseline"] == 0 and other["p"] == 1.0
+    assert not other["gained"] and not other["lost"]
+
+
+def test_what_is_written(report):
+    output, data = report
+    page = output.read_text()
+    assert len(page) < 5 << 20 and "http://" not in page.replace("http://www.w3.org", "")
+    stored = json.loads(output.with_name("report.json").read_text())
+    assert stored == data and len(stored["where"]["deletion"]["share"]) == 11
+    assert [row["crops"] for row in stored["inside"]["crops"]] == [1, 10, 144]
+    assert stored["inside"]["precision"][0] == stored["inside"]["precision"][0] | {"name": "float32", "agreement": 1.0}
+    with output.with_name("classes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == data["labels"] and float(rows[0]["top1"]) == data["classes"][0]["top1"]
+    assert (output.parent / "figures" / "curves.svg").is_file()
+    thumbs = [card["thumb"] for card in data["mistakes"] + data["uncertain"]]
+    assert all(data["thumbnails"][thumb].startswith("data:image/webp") for thumb in thumbs)
+
+
+def test_the_runs_own_story(run, report):
+    facts = report[1]["headline"]
+    assert {"field": "optimizer.ema_decay", "value": "0.9", "default": "None"} in facts["recipe"]
+    assert recipe(gn.load(run).config) == facts["recipe"]
+    assert facts["epochs"] == pytest.approx(2.0, abs=0.3) and facts["repeat"].endswith("config.json")
+    points = next(c["points"] for c in curves(run, "x") if (c["name"], c["split"]) == ("top1", "val"))
+    line = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-1]
+    assert points[-1][1] == pytest.approx(line["top1"], rel=1e-5)
+
+
+def test_the_command(run_command, finished_run, tmp_path):
+    ask = ["-m", "googlenet_jax.cli", "report", finished_run]
+    result = run_command(*ask, "--output", tmp_path / "a.html", "--sample", "0")
+    assert result.returncode == 0, result.stderr
+    assert "top-1" in result.stdout and f"written to {tmp_path / 'a.html'}" in result.stdout
+    assert "asked for by --sample" in (tmp_path / "report.json").read_text()
+    for wrong, error in (
+        (["--output", tmp_path / "a.txt"], "the page's name ends in .html"),
+        (["--dataset", "digits", "--output", tmp_path / "b.html"], "digits has 10 classes"),
+    ):
+        result = run_command(*ask, *wrong)
+        assert result.returncode == 2 and error in result.stderr, result.stderr
+    assert not (tmp_path / "b.html").exists()
