@@ -41,6 +41,8 @@ class Net(Classifier):
       preprocess: from uint8 images to the network's input.
       config: that it was trained with.
       step: training steps behind it.
+      temperature: that logits are divided by before the softmax, so that probabilities tell how often the network is
+        right (Guo et al., arXiv 1706.04599, equation 9).
     """
 
     model: GoogLeNet
@@ -49,6 +51,7 @@ class Net(Classifier):
     preprocess: Preprocess
     config: ml_collections.ConfigDict
     step: int
+    temperature: float = 1.0
 
     def classify(self, crops: np.ndarray) -> np.ndarray:
         """See `Classifier.classify`."""
@@ -89,6 +92,15 @@ class Net(Classifier):
         v = self.model.variant
         scale = np.float32(1 - v.dropout if v.dropout_scales == "inference" else 1)
         return np.einsum("nhwc,nkc->nkhw", features, scale * kernel.T[classes])
+
+    def with_temperature_inside(self) -> "Net":
+        """A network of temperature 1 with the same probabilities: the classifier's weights are divided by it."""
+        if self.temperature == 1:
+            return self
+        params = dict(self.variables["params"])
+        divided = {name: np.asarray(leaf / np.float32(self.temperature)) for name, leaf in params["classifier"].items()}
+        variables = {**self.variables, "params": params | {"classifier": divided}}
+        return dataclasses.replace(self, variables=variables, temperature=1.0)
 
     def features(self, images: Any, layer: str = "inception_5b") -> np.ndarray:
         """Activations of a layer, for retrieval or another classifier.
@@ -138,7 +150,7 @@ class Net(Classifier):
                 train=False,
                 capture_intermediates=lambda module, method: module.name == last,
             )
-            return jax.nn.softmax(logits), kept["intermediates"][last]["__call__"][0]
+            return jax.nn.softmax(logits / self.temperature), kept["intermediates"][last]["__call__"][0]
 
         return look, variables
 
@@ -182,7 +194,8 @@ def load(path: str | Path) -> "Net | ExportedNet":
     config = from_json(meta["config"])
     labels = meta["labels"]
     model = make_model(config, len(labels))
-    return Net(model, variables, labels, Preprocess.from_dict(meta["preprocess"]), config, int(meta["step"]))
+    preprocess, temperature = Preprocess.from_dict(meta["preprocess"]), float(meta.get("temperature", 1.0))
+    return Net(model, variables, labels, preprocess, config, int(meta["step"]), temperature)
 
 
 def _of_weights(path: str | Path, description: Description, variables: dict[str, Any]) -> Net:

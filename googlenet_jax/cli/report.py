@@ -44,15 +44,23 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="images for what needs further passes, 144 crops, precisions, maps; 0: none (default %(default)s)",
     )
+    add(
+        "--save_temperature",
+        action="store_true",
+        help="put the fitted temperature into the checkpoint, for predict, evaluate, export and serve to use",
+    )
     parser.set_defaults(run=_report)
 
 
 def _report(flags: argparse.Namespace) -> None:
     output = _output(flags.checkpoint, flags.output)
+    if flags.save_temperature and not Path(flags.checkpoint).is_dir():
+        raise UserError(f"--save_temperature: {where(flags.checkpoint)} is no run or checkpoint of this machine")
     runtime.configure_jax()
     from rich.progress import Progress
 
     from googlenet_jax.report.report import make_report
+    from googlenet_jax.runs.checkpoint import set_temperature
     from googlenet_jax.system.console import error_console, show_log
 
     show_log()
@@ -76,6 +84,7 @@ def _report(flags: argparse.Namespace) -> None:
             command,
             advance,
         )
+    calibration = data["calibration"]
     images, headline = data["dataset"]["images"], data["headline"]
     top1, top5, loss = (headline[name] for name in ("top1", "top5", "loss"))
     interval = f"95 %: {top1['low']:.2%} to {top1['high']:.2%}"
@@ -90,6 +99,9 @@ def _report(flags: argparse.Namespace) -> None:
             f"baseline: top-1 {other['top1']['value']:.2%}; {other['only_this']} images right here alone, "
             f"{other['only_baseline']} there alone ({verdict})"
         )
+    if flags.save_temperature:
+        temperature = calibration["temperature"] * calibration["stored"]
+        print(f"temperature {temperature:.4f} stored in {set_temperature(flags.checkpoint, temperature)}")
     print(f"written to {output} in {time.monotonic() - start:.1f} s: open it in a browser")
 
 

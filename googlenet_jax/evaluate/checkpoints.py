@@ -84,8 +84,8 @@ def check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path
 def _member(net: Net | ExportedNet, resize: str | None) -> Member:
     preprocess = net.preprocess if resize is None else net.preprocess.replace(resize=resize)
     if isinstance(net, Net):
-        return Member(net.model, preprocess, net.model.num_classes)
-    return Member(None, preprocess, len(net.labels), net.classify)
+        return Member(net.model, preprocess, net.model.num_classes, net.temperature)
+    return Member(None, preprocess, len(net.labels), classify=net.classify)
 
 
 def _advance(advance: Callable[[int, int], object], total: int, images: int) -> None:

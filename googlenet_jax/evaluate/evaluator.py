@@ -27,12 +27,14 @@ class Member(NamedTuple):
       model: the network; None for one that runs elsewhere, by `classify`.
       preprocess: of its input.
       num_classes: of its outputs.
+      temperature: that logits are divided by.
       classify: from (n, h, w, 3) uint8 crops to (n, classes) probabilities, on the host.
     """
 
     model: GoogLeNet | None
     preprocess: Preprocess
     num_classes: int
+    temperature: float = 1.0
     classify: Callable[[np.ndarray], np.ndarray] | None = None
 
     def log_probabilities(self, images: np.ndarray, mirror: bool) -> np.ndarray:
@@ -94,7 +96,9 @@ class Evaluator:
             x = member.preprocess.normalize(images.reshape(n * count, *images.shape[2:]))
             views = (x, x[:, :, ::-1]) if mirror else (x,)
             logits: Any = [model.apply(variables, view, train=False) for view in views]
-            return jnp.concatenate([jax.nn.log_softmax(y).reshape(n, count, -1).transpose(1, 0, 2) for y in logits])
+            return jnp.concatenate(
+                [jax.nn.log_softmax(y / member.temperature).reshape(n, count, -1).transpose(1, 0, 2) for y in logits]
+            )
 
         def step(variables: Any, tally: Tally, images: Any, labels: jax.Array, weights: jax.Array) -> Tally:
             views = [log_probabilities(*each) for each in zip(members, variables, images, strict=True)]

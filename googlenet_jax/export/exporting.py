@@ -65,6 +65,7 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
     start = time.monotonic()
     target: Target = chosen(EXPORTS, name, "--format").load()
     _check(name, target, output, options)
+    net = net.with_temperature_inside()
     description = describe(net, source, options)
     made = [parent for parent in output.parents if not parent.exists()]
     with contextlib.ExitStack() as beside:

@@ -126,7 +126,7 @@ class _Inside:
             sums = jnp.stack([self._by_branch(name, x) for name, x in zip(self._blocks, weighted, strict=True)])
             largest = [block.max((0, 1, 2)) for block in weighted]
             classes = jnp.stack([head.argmax(-1) for head in heads], -1) if heads else jnp.zeros((len(images), 0))
-            return jax.nn.log_softmax(logits), blocks[-1].mean((1, 2)), classes, sums, largest
+            return jax.nn.log_softmax(logits / net.temperature), blocks[-1].mean((1, 2)), classes, sums, largest
 
         self._step = parallel(step, devices, replicated=1, split=2, split_result=True)
 

@@ -104,7 +104,7 @@ def _crops(net: Net, source: Source, config: ml_collections.ConfigDict, sample: 
     """Top-1 by test protocol, on the same images."""
     few = Sample(source, spread(len(source), sample))
     devices = jax.devices()
-    member = Member(net.model, net.preprocess, net.model.num_classes)
+    member = Member(net.model, net.preprocess, net.model.num_classes, net.temperature)
     variables = [replicate(net.variables, devices)]
     rows = []
     for crops in _PROTOCOLS:

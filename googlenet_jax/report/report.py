@@ -97,7 +97,7 @@ def make_report(
         "mistakes": cards.all(choice.mistakes),
         "uncertain": cards.all(choice.uncertain),
         "suspects": sections.suspicious(choice, cards),
-        "calibration": sections.calibrations(choice),
+        "calibration": sections.calibrations(choice) | {"stored": net.temperature if isinstance(net, Net) else 1.0},
         "inside": None,
         "where": None,
     }

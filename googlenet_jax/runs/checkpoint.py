@@ -25,7 +25,7 @@ from orbax.checkpoint import checkpoint_managers
 from googlenet_jax.errors import UserError, reason, where
 from googlenet_jax.runs import marker
 from googlenet_jax.system import storage
-from googlenet_jax.system.files import written_beside
+from googlenet_jax.system.files import replace_file, written_beside
 from googlenet_jax.system.parallel import to_host
 
 log = logging.getLogger(__name__)
@@ -185,6 +185,28 @@ def read(path: epath.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
             log.warning("%s; taking %s", what, place)
         return meta, jax.tree.map(np.asarray, variables)
     raise UserError(unreadable[0])
+
+
+def set_temperature(path: epath.PathLike, temperature: float) -> str:
+    """Stores a temperature, in place of another, in the checkpoint that `read` would take.
+
+    Args:
+      path: as for `find`, on this machine.
+      temperature: above 0.
+
+    Returns:
+      The checkpoint's directory.
+
+    Raises:
+      UserError: if there is no checkpoint, or it is in a bucket.
+    """
+    place = find(path)[0]
+    if storage.is_url(place):
+        raise UserError(f"{where(place)} is in a bucket, where checkpoints are not changed: copy it to this machine")
+    file = _directories(place)[0] / "metadata"
+    meta = json.loads(file.read_text())
+    replace_file(file, json.dumps(meta | {"temperature": temperature}), durable=True)
+    return place
 
 
 def _checkpoints_in(path: Path) -> dict[str, bytes]:

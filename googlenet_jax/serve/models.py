@@ -13,6 +13,8 @@ from googlenet_jax.errors import UserError, where
 from googlenet_jax.net import ExportedNet, Net
 from googlenet_jax.serve import ENSEMBLE
 
+_NEARLY = 0.95  # of the most images a second, for which nobody waits longer than need be
+
 
 class Facts(NamedTuple):
     """What a network is, for people.
@@ -120,11 +122,12 @@ class Model:
         return self.net.classify(crops), None
 
     def best_size(self, waiting: int) -> int:
-        """The batch size by which most images a second are answered when so many wait.
+        """The batch size by which most images a second are answered when so many wait, or nearly so and the sooner.
 
         A batch that is not full costs like a full one, so that the next smaller size and then the rest may be sooner.
         """
-        return max(self.seconds, key=lambda size: min(size, waiting) / self.seconds[size])
+        rates = {size: min(size, waiting) / seconds for size, seconds in self.seconds.items()}
+        return min(size for size, rate in rates.items() if rate >= _NEARLY * max(rates.values()))
 
     def took(self, size: int, seconds: float) -> None:
         """Learns how long a batch of that size took."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -110,6 +111,25 @@ def test_the_runs_own_story(run, report):
     points = next(c["points"] for c in curves(run, "x") if (c["name"], c["split"]) == ("top1", "val"))
     line = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-1]
     assert points[-1][1] == pytest.approx(line["top1"], rel=1e-5)
+
+
+def test_a_temperature_goes_along(finished_run, run_command, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    before = gn.load(run)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    result = run_command("-m", "googlenet_jax.cli", "report", run, "--sample", "0", "--save_temperature")
+    assert result.returncode == 0, result.stderr
+    net = gn.load(run)
+    fitted = json.loads((run / "report" / "report.json").read_text())["calibration"]
+    assert net.temperature == pytest.approx(fitted["temperature"], rel=1e-5) and net.temperature != 1
+    logits = np.log(before.probabilities(images).astype(np.float64)) / net.temperature
+    expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(net.probabilities(images), expected, atol=1e-5)
+    np.testing.assert_allclose(net.with_temperature_inside().probabilities(images), expected, atol=1e-5)
+    data = make_report(str(run), tmp_path / "again.html", sample=0)
+    assert data["calibration"]["temperature"] == pytest.approx(1, abs=0.02)  # it is calibrated now
+    assert data["headline"]["loss"]["value"] == pytest.approx(evaluate_checkpoints([run])["loss"], rel=1e-4)
 
 
 def test_the_command(run_command, finished_run, tmp_path):
