@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _BACKENDS = ("jax", "onnxruntime")
+_BATCH, _BATCH_ON_CPU = 32, 8
 
 
 def add_command(commands: Any) -> None:
@@ -55,9 +56,8 @@ def add_command(commands: Any) -> None:
     add(
         "--max_batch",
         type=arguments.at_least_one,
-        default=32,
         metavar="N",
-        help="images that the network sees at once (default %(default)s)",
+        help=f"images that the network sees at once (default {_BATCH}; on a CPU {_BATCH_ON_CPU}: more are no faster)",
     )
     add(
         "--max_delay_ms",
@@ -145,6 +145,7 @@ def _serve(flags: argparse.Namespace) -> None:
     _check(flags, sources)
     token = _token(flags.auth_token_file)
     runtime.configure_jax()
+    import jax
     from rich.progress import Progress
 
     from googlenet_jax.serve.app import make_app
@@ -157,7 +158,7 @@ def _serve(flags: argparse.Namespace) -> None:
     start = time.monotonic()
     listening = listen(flags.host, flags.port)
     limits = Limits(
-        flags.max_batch,
+        flags.max_batch or (_BATCH_ON_CPU if jax.default_backend() == "cpu" else _BATCH),
         flags.max_delay_ms,
         flags.queue,
         flags.max_bytes,
@@ -212,8 +213,8 @@ def _check(flags: argparse.Namespace, sources: dict[str, str]) -> None:
         raise UserError("--ensemble: give --checkpoint at least twice")
     if flags.ensemble and ENSEMBLE in sources:
         raise UserError(f"--checkpoint {ENSEMBLE}=...: with --ensemble that is the name of all of them together")
-    if flags.queue < flags.max_batch:
-        raise UserError(f"--queue {flags.queue}: at least --max_batch, {flags.max_batch}")
+    if flags.queue < (most := flags.max_batch or _BATCH):
+        raise UserError(f"--queue {flags.queue}: at least --max_batch, {most}")
 
 
 def _token(path: str | None) -> str:
