@@ -96,7 +96,13 @@ class Running:
         application = make_app(service, app.pop("stop", lambda: None), **app)
         server = uvicorn.Server(
             uvicorn.Config(
-                application, port=0, log_config=None, http=patient_for(chosen.deadline, most), ws="none", lifespan="off"
+                application,
+                port=0,
+                log_config=None,
+                http=patient_for(chosen.deadline, most),
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
             )
         )
         thread = threading.Thread(target=server.run)

@@ -84,6 +84,7 @@ class Server:
             make_app(self.stop),
             http=patient_for(service.limits.deadline, files // 2),
             backlog=min(_BACKLOG, files // 4),  # so many are taken before any is looked at
+            loop="asyncio",  # of uvloop's transports the size of a read cannot be chosen, see `connections`
             ws="none",
             lifespan="off",
             log_config=None,
