@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import importlib.util
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from googlenet_jax.classifier import Classifier
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_PACKAGES = ("prometheus_client", "python_multipart", "starlette", "uvicorn")
 _BACKENDS = ("jax", "onnxruntime")
 _BATCH, _BATCH_ON_CPU = 32, 8
 
@@ -132,13 +134,8 @@ def _not_negative(text: str) -> float:
 
 
 def _serve(flags: argparse.Namespace) -> None:
-    try:
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UserError(f"serving needs {error.name}: pip install 'googlenet-jax[serve]'") from None
+    if lacking := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+        raise UserError(f"serving needs {', '.join(lacking)}: pip install 'googlenet-jax[serve]'")
     if flags.cpu:
         os.environ["JAX_PLATFORMS"] = "cpu"
     sources = _sources(flags.checkpoint)
