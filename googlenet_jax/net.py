@@ -123,7 +123,8 @@ class Net(Classifier):
             raise UserError(f"layer {layer!r} is not known: {nearest(layer, shapes)}")
         one = jax.jit(lambda variables, crops: self._all_layers(variables, crops)[layer])
         found = [one(self.variables, np.stack(crops[i : i + MOST])) for i in range(0, len(crops), MOST)]
-        return np.concatenate([np.asarray(part, np.float32) for part in found])
+        none = np.zeros((0, *shapes[layer].shape[1:]), np.float32)
+        return np.concatenate([none, *(np.asarray(part, np.float32) for part in found)])
 
     def _all_layers(self, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
         """What each layer gives, by its name; those that are computed as a part of a larger product have none."""

@@ -27,10 +27,8 @@ def open_onnx(path: Path) -> tuple[Description, Run]:
         options.log_severity_level = 3
         # Threads that wait for each other in a loop take the time from those that decode pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        facts = {
-            "providers": ["CPUExecutionProvider"],
-            "enable_fallback": 0,
-        }  # of which it would tell on standard output
+        # No fallback, since it would tell of one on standard output.
+        facts = {"providers": ["CPUExecutionProvider"], "enable_fallback": 0}
         return onnxruntime.InferenceSession(content, options, **facts)
 
     together = session(cores)

@@ -11,6 +11,7 @@ import numpy as np
 from googlenet_jax.classifier import Classifier
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import eval_batches
+from googlenet_jax.data.pictures.picture import BadImageError
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.evaluate.evaluator import eval_batch_size, windows_of
 from googlenet_jax.models.folding import fold
@@ -164,8 +165,6 @@ class _Inside:
 
 def features_of(net: Net, source: Source, indices: np.ndarray) -> np.ndarray:
     """Features (n, 1024) float32 of some images of a source; of one that cannot be read zeros."""
-    from googlenet_jax.data.pictures.picture import BadImageError
-
     size = net.preprocess.image_size
     crops = []
     for index in indices:

@@ -224,33 +224,19 @@ def _outliers(right: np.ndarray, n: np.ndarray) -> list[str | None]:
     return found
 
 
-def deletion_area(shares: np.ndarray, probabilities: np.ndarray) -> float:
-    """Area under a deletion curve (RISE, arXiv 1806.07421), by trapezoids: the smaller, the better the map.
-
-    Args:
-      shares: (k,) floats, 0..1, ascending: of the pixels that are deleted, the most important ones first.
-      probabilities: (k,) floats, 0..1: of the class that is explained, with those pixels deleted.
-
-    Returns:
-      The area, 0..1 if the shares reach from 0 to 1.
-    """
-    return float(np.trapezoid(np.asarray(probabilities, np.float64), np.asarray(shares, np.float64)))
-
-
-def map_correlation(maps: np.ndarray, others: np.ndarray, by_rank: bool = False) -> float | None:
+def map_correlation(maps: np.ndarray, others: np.ndarray) -> float | None:
     """How alike maps are, as those of a trained network and of the same one with random weights (arXiv 1810.03292).
 
     Args:
       maps, others: (n, h, w) floats, of the same images in the same order.
-      by_rank: Spearman's correlation, of the pixels' ranks, rather than Pearson's.
 
     Returns:
-      The mean of the n correlations, -1..1; maps that are the same everywhere have none and are left out. None if no
-      pair is left.
+      The mean of Pearson's n correlations, -1..1; maps that are the same everywhere have none and are left out. None if
+      no pair is left.
     """
     found = []
     for one, other in zip(maps, others, strict=True):
         a, b = (np.asarray(each, np.float64).ravel() for each in (one, other))
         if np.ptp(a) and np.ptp(b):
-            found.append(np.corrcoef(*((stats.rankdata(a), stats.rankdata(b)) if by_rank else (a, b)))[0, 1])
+            found.append(np.corrcoef(a, b)[0, 1])
     return float(np.mean(found)) if found else None

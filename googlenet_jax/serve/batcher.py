@@ -7,6 +7,7 @@ from collections import deque
 from concurrent.futures import Future
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from googlenet_jax.errors import reason
@@ -184,13 +185,14 @@ class Batcher:
             else:
                 ticket.future.set_exception(DeviceError("the network gave numbers that are not finite"))
 
-    def _maps(self, batch: list[Ticket], probabilities: np.ndarray, activations: object) -> list[np.ndarray | None]:
+    def _maps(
+        self, batch: list[Ticket], probabilities: np.ndarray, activations: jax.Array | None
+    ) -> list[np.ndarray | None]:
         """Class activation maps of those that want some."""
         most = max(ticket.maps for ticket in batch)
         if not most or activations is None:
             return [None] * len(batch)
-        net = batch[0].model.net
-        maps = net.class_maps(activations, likeliest(probabilities, most))  # type: ignore[attr-defined]
+        maps = batch[0].model.class_maps(activations, likeliest(probabilities, most))
         return [maps[i, : ticket.maps] if ticket.maps else None for i, ticket in enumerate(batch)]
 
     def _failed(self, batch: list[Ticket], error: Exception, failures: int) -> None:

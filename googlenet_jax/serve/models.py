@@ -121,6 +121,11 @@ class Model:
             return self.net.look(crops)
         return self.net.classify(crops), None
 
+    def class_maps(self, activations: jax.Array, classes: np.ndarray) -> np.ndarray:
+        """See `Net.class_maps`; of what `look` gave where there were activations."""
+        assert isinstance(self.net, Net)
+        return self.net.class_maps(activations, classes)
+
     def best_size(self, waiting: int) -> int:
         """The batch size by which most images a second are answered when so many wait, or nearly so and the sooner.
 
