@@ -167,13 +167,14 @@ class Net(Classifier):
         return functools.partial(everywhere, replicate(variables, cores))
 
 
-def load(path: str | Path) -> "Net | ExportedNet":
+def load(path: str | Path, newest: bool = False) -> "Net | ExportedNet":
     """Loads a trained, imported or exported network.
 
     Args:
       path: a run (its best checkpoint by validation top-1 is taken), one of its `checkpoints/<step>`, or an imported
         checkpoint. Also a URL of one in a bucket, such as s3://bucket/run, which is copied to this machine once. Also a
         file or directory that `googlenet export` wrote, which is run by its own runtime.
+      newest: of a run take the newest checkpoint instead.
 
     Returns:
       A `Net`, or of an exported file an `ExportedNet`, which classifies likewise.
@@ -191,7 +192,7 @@ def load(path: str | Path) -> "Net | ExportedNet":
         return exported
     if exported is not None:
         return _of_weights(path, *exported)
-    meta, variables = checkpoint.read(path)
+    meta, variables = checkpoint.read(path, newest)
     config = from_json(meta["config"])
     labels = meta["labels"]
     model = make_model(config, len(labels))

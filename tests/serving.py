@@ -92,7 +92,7 @@ class Running:
     ) -> Client:
         """A server of these networks, with `most` connections; `limits` are of `Limits`, the rest of `make_app`."""
         chosen = Limits(**({"max_batch": 4, "queue": 16, "threads": 2} | (limits or {})))
-        service = Service({name: name for name in nets}, lambda name: nets[name], chosen, ensemble)
+        service = Service({name: name for name in nets}, lambda name, newest: nets[name], chosen, ensemble)
         application = make_app(service, app.pop("stop", lambda: None), **app)
         server = uvicorn.Server(
             uvicorn.Config(

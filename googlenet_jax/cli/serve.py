@@ -223,11 +223,11 @@ def _token(path: str | None) -> str:
     return token
 
 
-def _open(path: str, backend: str | None) -> "Classifier":
-    """Loads a checkpoint or exported file; for ONNX Runtime a checkpoint is exported first."""
+def _open(path: str, newest: bool, backend: str | None) -> "Classifier":
+    """Loads a checkpoint (see `load`) or exported file; for ONNX Runtime a checkpoint is exported first."""
     from googlenet_jax.net import Net, load
 
-    net = load(path)
+    net = load(path, newest)
     if backend == "onnxruntime" and isinstance(net, Net):
         from googlenet_jax.export.exporting import export
         from googlenet_jax.export.target import Options

@@ -140,12 +140,13 @@ def write(directory: Path, variables: Any, meta: dict[str, Any]) -> None:
         checkpointer.save(partial, args=items)
 
 
-def find(path: epath.PathLike) -> list[str]:
+def find(path: epath.PathLike, newest: bool = False) -> list[str]:
     """The checkpoints that a path stands for, the most wanted first.
 
     Args:
       path: a checkpoint, or a run, or its directory of checkpoints: then the best by validation top-1 comes first,
         the newest if none was evaluated. Also a URL of one in a bucket.
+      newest: of a run the newest comes first.
 
     Returns:
       Directories of checkpoints, or their URLs; at least one.
@@ -157,14 +158,16 @@ def find(path: epath.PathLike) -> list[str]:
     if not metrics:
         raise UserError(f"{where(path)}: no checkpoint there; give a run directory or one of its checkpoints/<step>")
     # Their paths differ in the step alone: the longer number is the greater.
-    return sorted(metrics, key=lambda place: (_stored_top1(metrics[place]), len(place), place), reverse=True)
+    by_age = sorted(metrics, key=lambda place: (len(place), place), reverse=True)
+    return by_age if newest else sorted(by_age, key=lambda place: _stored_top1(metrics[place]), reverse=True)
 
 
-def read(path: epath.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
+def read(path: epath.PathLike, newest: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads what prediction needs of a checkpoint; a run's damaged ones are passed over with a warning.
 
     Args:
       path: as for `find`.
+      newest: likewise.
 
     Returns:
       (meta, variables): JSON values, and the averaged variables if there are any, else the trained ones, as numpy.
@@ -173,7 +176,7 @@ def read(path: epath.PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
       UserError: if there is no checkpoint, or none that can be read.
     """
     unreadable = []
-    for place in find(path):
+    for place in find(path, newest):
         meta_directory, variables_directory = _directories(place)
         try:
             meta = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore(meta_directory)

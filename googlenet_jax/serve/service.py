@@ -30,7 +30,7 @@ class Service:
 
     Args:
       sources: the checkpoint or exported file of each model, by its name; the first is the default.
-      open_network: loads one of them.
+      open_network: loads one of them; of a run the newest checkpoint if its second argument says so, else the best.
       limits: what is taken on.
       ensemble: whether all of them together are one more model.
 
@@ -43,7 +43,11 @@ class Service:
     """
 
     def __init__(
-        self, sources: Mapping[str, str], open_network: Callable[[str], Classifier], limits: Limits, ensemble: bool
+        self,
+        sources: Mapping[str, str],
+        open_network: Callable[[str, bool], Classifier],
+        limits: Limits,
+        ensemble: bool,
     ):
         self.sources, self.limits = sources, limits
         self._open, self._ensemble = open_network, ensemble
@@ -70,7 +74,8 @@ class Service:
     def load(self, names: Sequence[str] = (), advance: Callable[[], object] = lambda: None) -> None:
         """Loads models, again where they are there already, and puts them to use once they are compiled.
 
-        Requests go on meanwhile; those that were admitted before are answered by what they were admitted for.
+        Requests go on meanwhile; those that were admitted before are answered by what they were admitted for. Who
+        loads a run again wants what its training wrote since: its newest checkpoint.
 
         Args:
           names: of them; all if there are none.
@@ -84,7 +89,7 @@ class Service:
             for name in names or self.sources:
                 if name != ENSEMBLE or not self._ensemble:
                     source = self.sources[name]
-                    loaded[name] = make_model(name, self._open(source), source)
+                    loaded[name] = make_model(name, self._open(source, name in self.models), source)
                     loaded[name].compile(self.limits.max_batch, advance)
             if self._ensemble:
                 loaded[ENSEMBLE] = make_ensemble({name: loaded[name] for name in self.sources})

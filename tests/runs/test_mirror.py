@@ -127,6 +127,7 @@ def test_a_checkpoint_without_its_marker_is_no_checkpoint(started, caches):
 
 def test_the_best_complete_checkpoint_is_wanted_first(started):
     assert checkpoint.find(RUN) == [f"{RUN}/checkpoints/3", f"{RUN}/checkpoints/10"]
+    assert checkpoint.find(RUN, newest=True) == [f"{RUN}/checkpoints/10", f"{RUN}/checkpoints/3"]
     assert checkpoint.find(f"{RUN}/checkpoints/") == checkpoint.find(RUN)
     assert checkpoint.find(f"{RUN}/checkpoints/10") == [f"{RUN}/checkpoints/10"]
     with pytest.raises(UserError, match="no checkpoint there"):

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -250,6 +251,7 @@ def test_answers_do_not_depend_on_company(running):
 def test_loading_again_under_load_loses_nothing(running):
     nets = {"small": make_net(1)}
     served = running(nets)
+    wanted = served.service._open = mock.Mock(side_effect=lambda name, newest: nets[name])
     stop, statuses = threading.Event(), []
 
     def ask():
@@ -267,6 +269,7 @@ def test_loading_again_under_load_loses_nothing(running):
             future.result()
     assert len(statuses) > 10 and set(statuses) == {200}
     assert served.service.models["small"].facts.step == 3
+    assert wanted.mock_calls == [mock.call("small", True)] * 2  # of a run the newest checkpoint
 
 
 def test_what_cannot_be_mended_is_told(running, monkeypatch):

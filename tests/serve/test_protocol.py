@@ -115,7 +115,7 @@ def test_a_model_is_loaded_again(running):
     with pytest.raises(InferenceServerException, match="not unloaded"):
         client.unload_model("small")
     nets.pop("small")  # its checkpoint is gone: what is served goes on
-    served.service._open = lambda name: (_ for _ in ()).throw(FileNotFoundError(2, "No such file", name))
+    served.service._open = lambda name, newest: (_ for _ in ()).throw(FileNotFoundError(2, "No such file", name))
     with pytest.raises(InferenceServerException, match="not loaded again"):
         client.load_model("small")
     assert ask("small").shape == (1, 4)
