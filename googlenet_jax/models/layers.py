@@ -21,6 +21,7 @@ from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import Variant
 
 _FULL = 8  # channels below which cuDNN leaves its fast way
+_CACHE = 2**20  # bytes that stay in a core's cache while others pass through
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = False) -> jax.Array:
@@ -43,15 +44,49 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = Fals
             return convolve(x, kernel[cut : k - cut, cut : k - cut])
         if k == 1:
             return lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())))
-        if max(h, w) < 3:
-            # XLA's CPU backend swaps operands when the map is smaller than the kernel and leaves its fast path.
-            padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-            patches = jnp.concatenate([padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)], -1)
-            return convolve(patches, kernel.reshape(1, 1, -1, kernel.shape[-1]))
-    plainly = functools.partial(_convolve, stride=stride, same=same)
-    if x.shape[-1] < _FULL:
-        return by_backend(x, kernel, cpu=plainly, others=functools.partial(_convolve_few, stride=stride, same=same))
-    return plainly(x, kernel)
+    small = stride == 1 and max(h, w) < k
+    on_cpu = _convolve_patches if small else functools.partial(_convolve_by_parts, stride, same)
+    on_others = functools.partial(_convolve_few if x.shape[-1] < _FULL else _convolve, stride=stride, same=same)
+    return by_backend(x, kernel, cpu=on_cpu, others=on_others)
+
+
+def _convolve_patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution at stride 1 as one product with all that the kernel sees from each place, side by side.
+
+    XLA's CPU backend swaps operands when the map is smaller than the kernel, and leaves its fast way.
+    """
+    k, h, w = kernel.shape[0], *x.shape[1:3]
+    padded = jnp.pad(x, ((0, 0), (k // 2, k // 2), (k // 2, k // 2), (0, 0)))
+    patches = jnp.concatenate([padded[:, i : i + h, j : j + w] for i in range(k) for j in range(k)], -1)
+    return convolve(patches, kernel.reshape(1, 1, -1, kernel.shape[-1]))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _convolve_by_parts(stride: int, same: bool, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution whose kernel's gradient is the sum over parts of the batch that a core's cache holds.
+
+    XLA's CPU backend goes through all of the output's gradient again for a few of the kernel's elements at a time.
+    """
+    return _convolve(x, kernel, stride, same)
+
+
+def _by_parts_forward(stride: int, same: bool, x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
+    return _convolve(x, kernel, stride, same), (x, kernel)
+
+
+def _by_parts_backward(stride: int, same: bool, saved: Any, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    (dx,) = jax.linear_transpose(lambda x: _convolve(x, kernel, stride, same), x)(dy)
+    parts = min(len(x), -(-dy.nbytes // _CACHE))
+    ends = [len(x) * part // parts for part in range(parts + 1)]
+
+    def gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
+        return jax.linear_transpose(lambda kernel: _convolve(x, kernel, stride, same), kernel)(dy)[0]
+
+    return dx, functools.reduce(jnp.add, [gradient(x[a:b], dy[a:b]) for a, b in itertools.pairwise(ends)])
+
+
+_convolve_by_parts.defvjp(_by_parts_forward, _by_parts_backward)
 
 
 def _convolve(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> jax.Array:
