@@ -46,8 +46,9 @@ def fields() -> str:
 
 
 def usage(command: str) -> str:
-    """The --help of a command of `googlenet`, or of launch.py for "launch"."""
-    parser, arguments = (launch.make_parser(), []) if command == "launch" else (main.make_parser(), [command])
+    """The --help of a command of `googlenet`, its own for "", and that of launch.py for "launch"."""
+    parser = launch.make_parser() if command == "launch" else main.make_parser()
+    arguments = [command] if command not in ("launch", "") else []
     printed = io.StringIO()
     narrow = mock.patch.dict(os.environ, COLUMNS="88", NO_COLOR="1")  # argparse writes for a terminal
     with narrow, contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
