@@ -17,14 +17,14 @@ from googlenet_jax.errors import UserError
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "experiments").rglob("*.md")])
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_SPAN = re.compile(r"`([^`\n]+)`")
+_SPAN = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(r"(?:.*[|;&] *)?(?:(googlenet)|python3? (?:-m googlenet_jax\.cli|(launch\.py)))(?: (.*))?")
 
 
 def commands(text):
     """(whole line, whether it is launch.py's, its arguments) of each command in a page's fences and spans of code."""
     fences = [line for body in _FENCE.findall(text) for line in body.replace("\\\n", " ").splitlines()]
-    for line in [*fences, *_SPAN.findall(_FENCE.sub("", text))]:
+    for line in [*fences, *_SPAN.findall(_FENCE.sub("", text).replace("\n", " "))]:
         match = _COMMAND.fullmatch(line)
         if match and (match[3] or match[2]):
             yield line, bool(match[2]), shlex.split(match[3] or "", comments=True)
@@ -63,9 +63,11 @@ def test_what_one_types_exists(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_fields_that_are_named_exist(page):
-    groups = {name.partition(".")[0] for name in FIELDS if "." in name}
-    named = re.findall(rf"`({'|'.join(groups)})\.(\w+)(?:=([^`]*))?`", page.read_text())
-    assert not [f"{group}.{field}" for group, field, _ in named if f"{group}.{field}" not in FIELDS]
+    groups = "|".join({name.partition(".")[0] for name in FIELDS if "." in name})
+    for name, value in re.findall(rf"`((?:{groups})\.\w+)(?:=([^`]*))?`", page.read_text()):
+        assert name in FIELDS
+        if value:
+            override(default_config(), {name: "".join(shlex.split(value))})
 
 
 def test_a_wrong_command_would_be_seen():
