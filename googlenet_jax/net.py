@@ -182,7 +182,7 @@ def load(path: str | Path, newest: bool = False) -> "Net | ExportedNet":
     Raises:
       UserError: if there is no checkpoint, it is damaged, or an exported file's runtime is missing.
 
-    Example:
+    Examples:
       >>> net = googlenet_jax.load("runs/digits/2026-11-21_10-00-00")
       >>> net.predict(["seven.png"])[0].labels[0]
       '7'

@@ -43,7 +43,7 @@ def main(default_recipe: Path) -> None:
 
 def _run(argv: Sequence[str], default_recipe: Path) -> int | None:
     changes, rest = take_overrides(argv)
-    flags, unknown = _parser().parse_known_args(rest)
+    flags, unknown = make_parser().parse_known_args(rest)
     if unknown:
         raise UserError(f"unexpected argument {unknown[0]!r}; --help shows the usage")
     sweeping.check_options(flags)
@@ -73,7 +73,8 @@ def _run(argv: Sequence[str], default_recipe: Path) -> int | None:
     return None
 
 
-def _parser() -> arguments.Parser:
+def make_parser() -> arguments.Parser:
+    """The parser of launch.py's options, which overrides of fields are none of."""
     summary, _, rest = (__doc__ or "").partition("\n\n")
     parser = arguments.Parser(
         prog="launch.py",

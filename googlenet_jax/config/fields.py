@@ -100,7 +100,7 @@ FIELDS: dict[str, Field] = {
     "augment.aspect": ascending((3 / 4, 4 / 3), "least and greatest width by height of a resized crop", 100),
     "augment.sampling": one_of("torchvision", "whose way of drawing a resized crop's area and aspect", SAMPLINGS),
     "augment.antialias": Field(
-        True, "shrink crops as Pillow and torchvision do: more accurate (README, Data); off decodes faster"
+        True, "shrink crops as Pillow and torchvision do: more accurate (docs/data.md); off decodes faster"
     ),
     "augment.interpolation": one_of(
         "bilinear", "how a resized crop is resized; random: one of four, as in the paper", ("bilinear", "random")

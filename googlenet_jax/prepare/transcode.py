@@ -1,10 +1,10 @@
 """JPEG files rewritten without loss so that a part can be decoded without the rest ("the standard": ITU-T T.81).
 
 The coefficients stay as they are; only their Huffman coding is new, with restart markers at which a reader can begin.
-It buys 1.13 to 1.25 times as many images a second in training (README, Input). libjpeg-turbo's jpegtran does the same
-(`-optimize -restart 8B`), but no package on PyPI brings it: PyTurboJPEG needs the system's library and has no restart
-markers in its transforms, mozjpeg-lossless-optimization writes progressive files, jpeglib has neither markers nor
-optimal codes. Where one comes that does, it should take this file's place.
+It buys 1.13 to 1.25 times as many images a second in training (docs/measured.md). libjpeg-turbo's jpegtran does the
+same (`-optimize -restart 8B`), but no package on PyPI brings it: PyTurboJPEG needs the system's library and has no
+restart markers in its transforms, mozjpeg-lossless-optimization writes progressive files, jpeglib has neither markers
+nor optimal codes. Where one comes that does, it should take this file's place.
 """
 
 import struct

@@ -95,7 +95,7 @@ def _validation(
             if fraction is None:
                 raise UserError(
                     f"{tree.where(name)} has no class directories: images go into {name}/<class>/, or a label file "
-                    f"beside them (README, Data); or {_FRACTION}"
+                    f"beside them (docs/data.md); or {_FRACTION}"
                 )
             log.info("%s is not validated on: no class directories, and no label file", shown(tree.name(name), 200))
             continue
