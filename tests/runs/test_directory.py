@@ -4,8 +4,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from boards import read_board
 from conftest import small_config
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from googlenet_jax.config.from_json import read_json
 from googlenet_jax.errors import UserError
@@ -36,7 +36,7 @@ def test_every_writer_gets_every_line_and_forgets_what_is_trained_again(tmp_path
     assert [(line["step"], line["epoch"], line["loss"]) for line in lines] == [(4, 1.0, 2.0), (8, 2.0, 1.5)]
     assert lines[0]["seconds"] <= lines[1]["seconds"]
     assert "gradient_norm" not in lines[1]
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    events = read_board(tmp_path / "tensorboard")
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(4, 2.0), (8, 1.5)]
 
 
