@@ -23,7 +23,7 @@ except ImportError:
     raise UserError("config.writers: wandb needs its package: pip install -e .[wandb]") from None
 
 log = logging.getLogger(__name__)
-_LONGEST_UPLOAD = 300  # seconds at the end of a training; what is left lies in the run directory
+_LONGEST_UPLOAD = 60  # seconds at a training's end, which may be told to hurry; what is left lies in the run directory
 
 
 class WeightsAndBiases(Writer):
@@ -37,14 +37,17 @@ class WeightsAndBiases(Writer):
     """
 
     def __init__(self, run: Path, step: int):
-        name = recall(run, "wandb") or secrets.token_hex(4)
+        known = recall(run, "wandb")
+        name = known or secrets.token_hex(4)
+        # Later somebody may have given it another title.
+        title = None if known else os.environ.get("WANDB_NAME", run.absolute().name)
         try:
-            self._run = _begun(run, name)
+            self._run = _begun(run, name, title)
         except wandb.errors.UsageError as error:
             raise UserError(f"config.writers: wandb: {reason(error)} Or set WANDB_MODE=offline") from error
         except wandb.errors.CommError as error:
             log.warning("wandb: %s; what is written stays in %s, for wandb sync", reason(error), run / "wandb")
-            self._run = _begun(run, name, mode="offline")
+            self._run = _begun(run, name, title, mode="offline")
         remember(run, "wandb", name)
         self._run.define_metric("step", hidden=True)
         self._run.define_metric("*", step_metric="step")
@@ -70,13 +73,13 @@ class WeightsAndBiases(Writer):
         self._run.finish()
 
 
-def _begun(run: Path, name: str, mode: Any = None) -> "wandb.Run":
+def _begun(run: Path, name: str, title: str | None, mode: Any = None) -> "wandb.Run":
     return wandb.init(
         dir=run,
         id=name,
         resume="allow",
         project=os.environ.get("WANDB_PROJECT", "googlenet_jax"),
-        name=os.environ.get("WANDB_NAME", run.absolute().name),
+        name=title,
         config=flatten(read_json(run / "config.json")),
         allow_val_change=True,  # such as num_epochs, which may grow
         mode=mode,
