@@ -97,7 +97,7 @@ def ordered(default: tuple[str, ...], help: str) -> Field:
 
 def steps(help: str) -> Field:
     """Two ascending steps of a training, or none."""
-    allowed = "two ascending whole numbers, 0 or more"
+    allowed = "two ascending whole numbers, 0 or more, such as 20,25"
     return Field(
         None, help, allowed, lambda v: len(v) == 2 and {*map(type, v)} == {int} and 0 <= v[0] < v[1], tuple, int
     )

@@ -25,7 +25,7 @@ _TYPES = {bool: "DATA_TYPE_BOOL", int: "DATA_TYPE_FLOAT64", float: "DATA_TYPE_FL
 def write_experiment(path: Path, definition: Definition) -> None:
     """Writes which fields a sweep varies, and what its trials are compared by, into its directory."""
     fields = [
-        api_pb2.HParamInfo(name=name, type=_TYPES.get(FIELDS[name].type, "DATA_TYPE_STRING"))
+        api_pb2.HParamInfo(name=name, type=_TYPES.get(FIELDS[name].type, "DATA_TYPE_STRING"), differs=True)
         for name in definition.space.fields
     ]
     tags = dict.fromkeys(["/".join(definition.objective), "val/top1", "val/loss"])  # the first is the objective

@@ -146,3 +146,20 @@ def test_the_help_names_the_writers():
     from googlenet_jax.config.fields import FIELDS
 
     assert all(f"{name}: {row.help}" in FIELDS["writers"].help for name, row in WRITERS.items())
+
+
+def test_what_tensorboard_gets_is_written_without_tensorflow_and_no_service_is_imported(run_command, tmp_path):
+    code = """if True:
+        import pathlib, sys
+        import numpy as np
+        from googlenet_jax.runs import directory
+        from googlenet_jax.runs.writers.tensorboard import TensorBoard
+        from googlenet_jax.sweep.hparams import write_trial
+        run = pathlib.Path(sys.argv[1])
+        board = TensorBoard(run, 0)
+        board.write_images(1, {"a": np.zeros((8, 8, 3), np.uint8)})
+        board.write_histograms(1, {"b": np.arange(9)})
+        write_trial(run, "c", {"seed": 1, "model.stem": "small", "augment.flip": True})
+        print(sorted({"tensorflow", "jax", "wandb", "mlflow"} & set(sys.modules)))
+    """
+    assert run_command("-c", code, tmp_path).stdout == "[]\n"

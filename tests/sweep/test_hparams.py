@@ -50,6 +50,7 @@ def test_the_tab_has_the_trials_their_fields_and_the_objective(tmp_path):
         "model.blocks": "DATA_TYPE_STRING",
         "model.window_5x5": "DATA_TYPE_FLOAT64",
     }
+    assert all(field.differs for field in experiment.hparam_infos)  # a column of its own in the table of runs
     assert experiment.metric_infos[0].name.tag == "val/top1"
     assert groups.keys() == {trial.id for trial in driver.trials}
     assert len(groups) == 4
