@@ -135,7 +135,8 @@ class RunDirectory:
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """Gives (h, w, 3) uint8 RGB images by name to the writers that take some."""
-        self._each(lambda writer: writer.write_images(step, images))
+        if images:
+            self._each(lambda writer: writer.write_images(step, images))
 
     def write_histograms(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Gives arrays' finite values by name to the writers that take histograms; one that has none is left out."""

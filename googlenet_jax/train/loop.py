@@ -92,7 +92,7 @@ def _loop(
     if int(state.loss_scale.skipped_in_a_row) >= config.precision.max_skipped:  # it ended so before
         raise _diverged(int(state.loss_scale.skipped_in_a_row), run.checkpoints / str(step))
     while step < end:
-        profiler.before(step)
+        profiler.before(step, state)
         state, measured = training.step(state, measured, *next(batches))
         step += 1
         profiler.after(step, state)

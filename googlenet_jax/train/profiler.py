@@ -32,9 +32,10 @@ class Profiler:
         self._directory, self._on = directory, jax.process_index() == 0
         self._since, self._step = -1, 0
 
-    def before(self, step: int) -> None:
-        """So many steps are done, and the next is to begin."""
+    def before(self, step: int, state: Any) -> None:
+        """So many steps went to the devices, which give this state, and the next is to begin."""
         if self._on and self._since < 0 and self._first <= step < self._last:
+            jax.block_until_ready(state)  # so that nothing of earlier steps is in the trace
             try:
                 jax.profiler.start_trace(str(self._directory))
                 self._since = step

@@ -26,6 +26,7 @@ class Sample:
 
     def __init__(self, images: int, count: int):
         self._places, self._begin = spread(images, count), 0
+        self._kept: list[int] = []  # places
         self._crops: list[np.ndarray] = []
         self._labels: list[int] = []
         self._guesses: list[tuple[int, jax.Array, jax.Array]] = []
@@ -41,12 +42,13 @@ class Sample:
     def take(self, batch: Batch, classes: jax.Array, probabilities: jax.Array) -> None:
         """Keeps what it wants of the evaluation's next batch, see `Evaluator.run`; does not wait for the devices."""
         rows = self._places - self._begin
-        self._begin += len(batch.labels)
         for row in rows[(rows >= 0) & (rows < len(batch.labels))]:
             if batch.weights[row]:
+                self._kept.append(int(row) + self._begin)
                 self._crops.append(batch.images[0][row, 0].copy())  # a window alone, of one network alone
                 self._labels.append(int(batch.labels[row]))
                 self._guesses.append((int(row), classes, probabilities))
+        self._begin += len(batch.labels)
 
     def pictures(self, names: Sequence[str], count: int) -> dict[str, np.ndarray]:
         """Pictures with the true class, the likeliest one and its probability below them.
@@ -56,15 +58,15 @@ class Sample:
           count: how many, evenly spread.
 
         Returns:
-          (h, w, 3) uint8 arrays by the names under which writers show them.
+          (h, w, 3) uint8 arrays by the names under which writers show them: "val/image_" and the image's place.
         """
         found = {}
-        for place in spread(len(self), count):
-            row, classes, probabilities = self._guesses[place]
+        for number in spread(len(self), count):
+            row, classes, probabilities = self._guesses[number]
             guess, probability = (np.asarray(array).reshape(-1)[row] for array in (classes, probabilities))
-            true = self._labels[place]
+            true = self._labels[number]
             words = names[true], f"{shown(names[guess], _LETTERS)} {probability:.0%}", bool(guess == true)
-            found[f"val/image_{place}"] = _picture(self._crops[place], *words)
+            found[f"val/image_{self._kept[number]}"] = _picture(self._crops[number], *words)
         return found
 
 

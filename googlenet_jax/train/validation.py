@@ -45,7 +45,7 @@ class Validation:
             advance(images)
 
         heartbeat.pause()  # the first compiles
-        few = max(self._config.eval.show_images, IMAGES if self._histograms else 0)
+        few = max(self._config.eval.show_images, IMAGES)  # the same with histograms as without
         self._sample = Sample(len(self._source) // process.count, few)
         return self._evaluator.run([variables], batches, advanced, self._sample.take).values
 
