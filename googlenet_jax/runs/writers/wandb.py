@@ -47,6 +47,7 @@ class WeightsAndBiases(Writer):
             raise UserError(f"config.writers: wandb: {reason(error)} Or set WANDB_MODE=offline") from error
         except wandb.errors.CommError as error:
             log.warning("wandb: %s; what is written stays in %s, for wandb sync", reason(error), run / "wandb")
+            wandb.teardown()  # which still holds the run that it could not begin
             self._run = _begun(run, name, title, mode="offline")
         remember(run, "wandb", name)
         self._run.define_metric("step", hidden=True)
