@@ -19,6 +19,7 @@ from googlenet_jax.errors import UserError, where
 from googlenet_jax.explain.explanation import Explanation, explain
 from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import ExportedNet, open_exported
+from googlenet_jax.models.activations import activations
 from googlenet_jax.models.folding import fold
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.models.make_model import make_model
@@ -127,12 +128,7 @@ class Net(Classifier):
         return np.concatenate([none, *(np.asarray(part, np.float32) for part in found)])
 
     def _all_layers(self, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
-        """What each layer gives, by its name; those that are computed as a part of a larger product have none."""
-        images = self.preprocess.normalize(crops)
-        _, kept = self.model.apply(variables, images, train=False, capture_intermediates=True)
-        leaves = jax.tree_util.tree_leaves_with_path(kept["intermediates"])
-        paths = {tuple(key.key for key in path[:-1]): leaf for path, leaf in leaves}  # the last is a place in a tuple
-        return {"/".join(path[:-1]): leaf for path, leaf in paths.items() if path[-1] == "__call__" and path[:-1]}
+        return activations(self.model, variables, self.preprocess.normalize(crops))
 
     def explain(self, images: Any, label: str | None = None, method: str = "cam") -> list[Explanation]:
         """Which pixels speak for a class, see `explain.explanation.explain`."""

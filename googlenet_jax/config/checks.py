@@ -45,6 +45,11 @@ SYNONYMS = {
     "pretrained": "init_from",
     "finetune": "init_from",
     "save_every": "checkpoint.every_epochs",
+    "logger": "writers",
+    "report_to": "writers",
+    "wandb": "writers",
+    "mlflow": "writers",
+    "tensorboard": "writers",
 }
 
 

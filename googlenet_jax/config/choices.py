@@ -164,6 +164,13 @@ SCHEDULES = {
     "cosine": Choice("half a cosine", "train.schedule:cosine"),
 }
 
+# Where measured values go besides `metrics.jsonl`: each a `Writer`.
+WRITERS = {
+    "tensorboard": Choice("TensorBoard's files in tensorboard/", "runs.writers.tensorboard:TensorBoard"),
+    "wandb": Choice("Weights & Biases", "runs.writers.wandb:WeightsAndBiases"),
+    "mlflow": Choice("MLflow", "runs.writers.mlflow:MLflow"),
+}
+
 DTYPES = ("float32", "bfloat16", "float16")
 
 TEST_CROPS = {

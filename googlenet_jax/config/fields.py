@@ -19,6 +19,7 @@ from googlenet_jax.config.choices import (
     SAMPLINGS,
     SCHEDULES,
     STEMS,
+    WRITERS,
 )
 from googlenet_jax.config.kinds import (
     Field,
@@ -31,6 +32,7 @@ from googlenet_jax.config.kinds import (
     ordered,
     patterns,
     positives,
+    steps,
     subset,
 )
 
@@ -48,6 +50,10 @@ FIELDS: dict[str, Field] = {
     "batch_size": number(128, "images a step, over all devices and processes", 1),
     "num_epochs": number(10.0, "epochs to train").on_resume(),
     "log_every_epochs": number(0.25, "epochs between lines of training metrics").on_resume(),
+    "writers": subset(("tensorboard",), "where measured values go besides metrics.jsonl", WRITERS).on_resume(),
+    "profile": steps(
+        "what XLA's profiler traces: the steps after the first of these numbers, up to the second; none: nothing"
+    ).on_resume(),
     "model.variant": one_of("batchnorm", "family", FAMILIES),
     "model.stem": one_of("paper", "where the first layers shrink the image", STEMS),
     "model.blocks": ordered(BLOCKS, "inception blocks that the network has; fewer make it smaller"),
@@ -180,6 +186,12 @@ FIELDS: dict[str, Field] = {
         4096,
         kind=int,
     ),
+    "eval.show_images": number(
+        8, "validation images, always the same, that writers get with their predictions at each evaluation", 0, 64
+    ).on_resume(),
+    "eval.histograms": Field(
+        False, "at each evaluation, how the weights of every layer and the activations of every block are distributed"
+    ).on_resume(),
     "eval.resize": one_of("short", "before the crop", RESIZES),
     "eval.crop_fraction": number(0.875, "side of the central square that is evaluated, by the short side", 0.01, 1),
 }

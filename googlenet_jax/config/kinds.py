@@ -44,10 +44,14 @@ class Field:
 def one_of(default: str | None, help: str, values: Iterable[str]) -> Field:
     """One of a few words: the names of a table, whose rows' help is told, or words that `help` tells of."""
     names = tuple(values)
-    if isinstance(values, dict):
-        rows = (f"{name}: {getattr(row, 'help', row)}" for name, row in values.items())
-        help = f"{help}; {'; '.join(rows)}"
-    return Field(default, help, "one of " + ", ".join(names), lambda v: v in names, str)
+    return Field(default, help + _rows(values), "one of " + ", ".join(names), lambda v: v in names, str)
+
+
+def _rows(values: Iterable[str]) -> str:
+    """The help of a table's rows, to be told behind a field's."""
+    if not isinstance(values, dict):
+        return ""
+    return "".join(f"; {name}: {getattr(row, 'help', row)}" for name, row in values.items())
 
 
 def channels(help: str, low: float) -> Field:
@@ -79,15 +83,24 @@ def ascending(default: tuple[float, float], help: str, high: float) -> Field:
 
 
 def subset(default: tuple[str, ...], help: str, values: Iterable[str]) -> Field:
-    """Any of a few words."""
+    """Any of a few words, as `one_of` takes them."""
     names = tuple(values)
-    return Field(default, help, "any of " + ", ".join(names), lambda v: set(v) <= set(names), element=str)
+    allowed = "any of " + ", ".join(names)
+    return Field(default, help + _rows(values), allowed, lambda v: set(v) <= set(names), element=str)
 
 
 def ordered(default: tuple[str, ...], help: str) -> Field:
     """Some of these words, at least one, in their order."""
     allowed = f"some of {', '.join(default)}, in this order"
     return Field(default, help, allowed, lambda v: bool(v) and [w for w in default if w in v] == list(v), element=str)
+
+
+def steps(help: str) -> Field:
+    """Two ascending steps of a training, or none."""
+    allowed = "two ascending whole numbers, 0 or more, such as 20,25"
+    return Field(
+        None, help, allowed, lambda v: len(v) == 2 and {*map(type, v)} == {int} and 0 <= v[0] < v[1], tuple, int
+    )
 
 
 def patterns(help: str, allowed: str, accepts: Callable[[str], bool]) -> Field:

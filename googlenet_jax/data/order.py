@@ -55,3 +55,8 @@ def draws(seed: int, position: int, length: int, each: int) -> np.ndarray:
     counter = position * each // 4
     generator = np.random.Generator(np.random.Philox(key=(seed << 8) | _DRAWS, counter=counter))
     return generator.random((length, each))
+
+
+def spread(n: int, most: int) -> np.ndarray:
+    """`most` of n places, evenly spread, or all."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))

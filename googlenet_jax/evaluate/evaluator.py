@@ -18,6 +18,7 @@ from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.system.parallel import parallel, split_batch, sum_over_devices
 
 Advance = Callable[[int], object]
+Told = Callable[[Batch, jax.Array, jax.Array], object]
 
 
 class Member(NamedTuple):
@@ -100,7 +101,9 @@ class Evaluator:
                 [jax.nn.log_softmax(y / member.temperature).reshape(n, count, -1).transpose(1, 0, 2) for y in logits]
             )
 
-        def step(variables: Any, tally: Tally, images: Any, labels: jax.Array, weights: jax.Array) -> Tally:
+        def step(
+            variables: Any, tally: Tally, images: Any, labels: jax.Array, weights: jax.Array
+        ) -> tuple[Tally, jax.Array, jax.Array]:
             views = [log_probabilities(*each) for each in zip(members, variables, images, strict=True)]
             # Each network counts alike, and within it each view.
             means = jnp.stack([jax.nn.logsumexp(view, 0) - jnp.log(len(view)) for view in views])
@@ -109,13 +112,17 @@ class Evaluator:
             classes = jax.nn.one_hot(labels, self.num_classes) * weights[:, None]
             right = (logits.argmax(-1) == labels)[:, None]
             seen, right = tally.seen + classes.sum(0), tally.right + (classes * right).sum(0)
-            return Tally(tally.metrics.merge(metrics), seen, right)
+            return Tally(tally.metrics.merge(metrics), seen, right), logits.argmax(-1), jnp.exp(logits.max(-1))
 
         # Each device keeps its own tally: nothing is exchanged before the end.
-        self.step: Callable[..., Tally] = parallel(step, devices, replicated=1, split=4, split_result=True)
+        self.step: Callable[..., Any] = parallel(step, devices, replicated=1, split=4, split_result=True)
 
     def run(
-        self, variables: Sequence[Any], batches: Iterable[Batch], advance: Advance = lambda images: None
+        self,
+        variables: Sequence[Any],
+        batches: Iterable[Batch],
+        advance: Advance = lambda images: None,
+        told: Told = lambda batch, classes, probabilities: None,
     ) -> Evaluation:
         """Evaluates over all batches.
 
@@ -123,6 +130,8 @@ class Evaluator:
           variables: of each member, placed by `replicate`.
           batches: from `eval_batches`, with a tuple of (n, windows, h, w, 3) images, one a member.
           advance: told the number of images of each batch as it goes to the devices.
+          told: then told the batch, and of its images the likeliest classes and their probabilities, which the devices
+            are yet to find: arrays of as many elements.
 
         Returns:
           An `Evaluation`.
@@ -132,8 +141,10 @@ class Evaluator:
         for batch in batches:
             given = zip(self.members, batch.images, strict=True)
             images = tuple(m.log_probabilities(x, self.mirror) if m.model is None else x for m, x in given)
-            tally = self.step(tuple(variables), tally, *split_batch(batch._replace(images=images), self.devices))
+            split = split_batch(batch._replace(images=images), self.devices)
+            tally, classes, probabilities = self.step(tuple(variables), tally, *split)
             advance(int(np.sum(batch.weights)))
+            told(batch, classes, probabilities)
         whole = sum_over_devices(tally)
         values = {name: float(value) for name, value in whole.metrics.compute().items()}
         return Evaluation(values, whole.seen, whole.right)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import eval_batches
+from googlenet_jax.data.order import spread
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
 from googlenet_jax.models.folding import fold
@@ -39,11 +40,6 @@ class Sample:
 
     def __getitem__(self, index: int) -> Any:
         return self._source[int(self._indices[index])]
-
-
-def spread(n: int, most: int) -> np.ndarray:
-    """`most` of n places, evenly spread, or all."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
 def inside(

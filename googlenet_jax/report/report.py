@@ -10,6 +10,7 @@ import numpy as np
 
 from googlenet_jax.classifier import Classifier
 from googlenet_jax.config import override
+from googlenet_jax.data.order import spread
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
@@ -21,7 +22,7 @@ from googlenet_jax.report.cards import Album, Cards
 from googlenet_jax.report.collect import Predictions, collect, features_of
 from googlenet_jax.report.figures import write_figures
 from googlenet_jax.report.html import write_page
-from googlenet_jax.report.inside import inside, spread
+from googlenet_jax.report.inside import inside
 from googlenet_jax.report.tables import write_tables
 from googlenet_jax.report.where import where
 from googlenet_jax.system.files import replace_file

@@ -5,17 +5,21 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 import ml_collections
+import numpy as np
 
 from googlenet_jax.config.checks import differences
+from googlenet_jax.config.choices import WRITERS
 from googlenet_jax.config.from_json import read_json, to_json
 from googlenet_jax.config.resume import refused
 from googlenet_jax.errors import UserError, reason
 from googlenet_jax.runs.lines import Line, read_lines
-from googlenet_jax.runs.writers import WRITERS, JsonLines, Writer
+from googlenet_jax.runs.writers.base import JsonLines, Writer
+from googlenet_jax.system import heartbeat
 from googlenet_jax.system.files import lock, replace_file
 
 log = logging.getLogger(__name__)
@@ -32,20 +36,23 @@ class RunDirectory:
       writes: of several processes one writes, the others only look.
 
     Attributes:
+      writes: whether this process writes.
       checkpoints: directory of its checkpoints.
       changes: {field: (old value, new value)} in which the stored configuration differs, all of which a run may go on
         with; `begin` keeps them.
 
     Raises:
-      UserError: if another process trains there, or it holds a run of another configuration; the message lists the
-        differences.
+      UserError: if another process trains there, it holds a run of another configuration (the message lists the
+        differences), or a writer's package is missing.
     """
 
     def __init__(self, path: Path, config: ml_collections.ConfigDict, writes: bool = True):
-        self.path, self._config, self._writes = path, config, writes
+        self.path, self.writes, self._config = path, writes, config
         self.checkpoints = path / "checkpoints"
         self.changes: dict[str, tuple[Any, Any]] = {}
         self._writers: list[Writer] = []
+        names = dict.fromkeys(config.writers) if writes else ()
+        self._kinds: list[type[Writer]] = [WRITERS[name].load() for name in names]
         self._seconds_before, self._started = 0.0, time.monotonic()
         self._handler: logging.Handler = logging.NullHandler()
         self._log: TextIO | None = None
@@ -72,7 +79,7 @@ class RunDirectory:
         Args:
           step: 0 at the run's start.
         """
-        if self._writes:
+        if self.writes:
             try:
                 self._begin(step)
             except OSError as error:
@@ -86,9 +93,20 @@ class RunDirectory:
             log.info("config.%s is %s from step %d on, it was %s", name, new, step, old)
         if self.changes or not (self.path / CONFIG).exists():
             replace_file(self.path / CONFIG, to_json(self._config) + "\n")
-        self._writers = [writer(self.path, step) for writer in WRITERS]
+        self._writers = [JsonLines(self.path, step)]
+        for kind in self._kinds:
+            self._begin_writer(kind, step)
         self._seconds_before = max((line.get("seconds", 0.0) for line in self.lines()), default=0.0)
         self._started = time.monotonic()
+
+    def _begin_writer(self, kind: type[Writer], step: int) -> None:
+        heartbeat.pause()  # a slow service is no hang
+        try:
+            self._writers.append(kind(self.path, step))
+        except UserError:
+            raise
+        except Exception as error:
+            log.warning("%s writes nothing: %s", kind.__name__, reason(error))
 
     def lines(self) -> list[Line]:
         """What was written so far."""
@@ -112,17 +130,30 @@ class RunDirectory:
         seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"step": step, "epoch": round(epoch, 4), "split": split, **values, "seconds": seconds}
+        self._each(lambda writer: writer.write(line))
+        return line
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """Gives (h, w, 3) uint8 RGB images by name to the writers that take some."""
+        if images:
+            self._each(lambda writer: writer.write_images(step, images))
+
+    def write_histograms(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Gives arrays' finite values by name to the writers that take histograms; one that has none is left out."""
+        finite = {name: array[np.isfinite(array)] for name, array in arrays.items()}
+        finite = {name: values for name, values in finite.items() if values.size}
+        self._each(lambda writer: writer.write_histograms(step, finite))
+
+    def _each(self, write: Callable[[Writer], None]) -> None:
         for writer in list(self._writers):
+            heartbeat.pause()  # a slow service is no hang
             try:
-                writer.write(line)
-            except OSError as error:
-                if isinstance(writer, JsonLines):
+                write(writer)
+            except Exception as error:
+                if isinstance(writer, JsonLines) and isinstance(error, OSError):
                     why = f"{error.strerror}; checkpoints are intact, start again to resume"
                     raise UserError(f"{self.path}: {why}") from error
                 self._drop(writer, error)
-            except Exception as error:  # of a writer that is more than a file
-                self._drop(writer, error)
-        return line
 
     def _drop(self, writer: Writer, error: Exception) -> None:
         """A training goes on without a writer that fails; `metrics.jsonl` has what it lacks."""
@@ -135,7 +166,7 @@ class RunDirectory:
         """Closes the files."""
         _ROOT_LOG.removeHandler(self._handler)
         for file in (self._log, *self._writers):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):
                 if file is not None:
                     file.close()
 

@@ -21,12 +21,13 @@ from typing import Any
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.marker import MARKER, Listing, holds, listing, manifest
+from googlenet_jax.runs.writers import memory as services
 from googlenet_jax.system import storage
 from googlenet_jax.system.files import lock, replace_file, state_directory
 
 log = logging.getLogger(__name__)
 
-_FILES = ("config.json", "config_history.jsonl", "metrics.jsonl", "train.log")
+_FILES = ("config.json", "config_history.jsonl", "metrics.jsonl", "train.log", services.FILE)
 _LOOK_EVERY = 2.0  # seconds between looks for new checkpoints
 _FILES_EVERY = 30.0  # seconds between uploads of files that grow, and between attempts that fail
 
@@ -227,8 +228,8 @@ class Mirror:
 
     def _here(self, files: bool) -> dict[str, Any]:
         """What the files and checkpoints of the directory look like, by name, in the order of their upload."""
-        paths = [*(self.path / name for name in _FILES), *(self.path / "tensorboard").glob("*")] if files else []
-        seen: dict[str, Any] = {str(p.relative_to(self.path)): _look(p) for p in paths if p.exists()}
+        paths = [*(self.path / name for name in _FILES), *(self.path / "tensorboard").rglob("*")] if files else []
+        seen: dict[str, Any] = {str(p.relative_to(self.path)): _look(p) for p in paths if p.is_file()}
         return seen | {name: listing(self.path / name) for name in self._steps()}
 
     def _upload_file(self, name: str, seen: tuple[int, int]) -> None:

@@ -3,6 +3,7 @@
 - sweep.json: the definition that was asked for last
 - trials.jsonl: every trial there ever was, one a line; the driver alone writes it
 - configs/ID.json: a trial's configuration; ID/ is its run directory
+- events.out.tfevents.0.hparams, also in ID/tensorboard/: for TensorBoard, see `hparams`
 - attempts/ID.jsonl: when attempts at it began and what became of them; logs/ID.log: what they printed
 - results.csv, results.jsonl, results.svg, report.html
 """
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from googlenet_jax.config.fields import FIELDS
+from googlenet_jax.config.fields import FIELDS, flatten
 from googlenet_jax.config.from_json import to_json
 from googlenet_jax.config.overrides import override
 from googlenet_jax.errors import UserError
@@ -76,6 +77,10 @@ class SweepDirectory:
             if old != new:
                 raise UserError(f"{self.path} holds a sweep of {old}, not of {new}: take another --workdir")
         replace_file(self.path / "sweep.json", definition.to_json())
+        if "tensorboard" in definition.base.writers:
+            from googlenet_jax.sweep.hparams import write_experiment
+
+            write_experiment(self.path, definition)
 
     def definition(self) -> dict[str, Any]:
         """What was asked last, as `Definition.to_json` wrote it; {} if nothing was; raises `UserError` if damaged."""
@@ -110,12 +115,17 @@ class SweepDirectory:
             append_line(self.path / "trials.jsonl", about | {"time": round(time.time(), 3)})
 
     def write_config(self, trial: Trial, definition: Definition) -> None:
-        """Writes a trial's configuration, unless it is there, where its processes read it."""
-        path = self.path / "configs" / f"{trial.id}.json"
+        """Writes a trial's configuration, unless it is there, where its processes read it, and for TensorBoard."""
+        path, config = self.path / "configs" / f"{trial.id}.json", override(definition.base, trial.overrides)
         try:
             json.loads(path.read_text())
         except (OSError, ValueError, RecursionError):
-            replace_file(path, to_json(override(definition.base, trial.overrides)) + "\n")
+            replace_file(path, to_json(config) + "\n")
+        if "tensorboard" in config.writers:
+            from googlenet_jax.sweep.hparams import write_trial
+
+            values = flatten(config)
+            write_trial(self.path / trial.id, trial.id, {name: values[name] for name in definition.space.fields})
 
     def job(self, id: str, until: float) -> Job:
         """A trial as an executor takes it."""

@@ -20,6 +20,7 @@ from googlenet_jax.system import heartbeat
 from googlenet_jax.train.display import TrainingDisplay
 from googlenet_jax.train.feed import feed
 from googlenet_jax.train.meter import Meter
+from googlenet_jax.train.profiler import Profiler
 from googlenet_jax.train.setup import Training, build_training
 from googlenet_jax.train.signals import StopSignals
 from googlenet_jax.train.start import items, output_names, start, tell_new_end, with_input
@@ -50,9 +51,11 @@ def train_and_evaluate(
         config = with_input(config, path)
         train_images, val_images = open_source(config)
         training = build_training(config, len(train_images), len(train_images.labels))
-        images = identity(train_images, output_names(config, train_images.labels))
+        names = output_names(config, train_images.labels)
+        images = identity(train_images, names)
         bad_images = BadImageLog(config.dataset.bad_images)
-        validation = Validation(val_images, training, bad_images)
+        validation = Validation(val_images, training, bad_images, names)
+        profiler = Profiler(config.profile, training.calendar.total, path / "tensorboard")
         display = TrainingDisplay(str(workdir), training.calendar.total, len(val_images))
         with contextlib.closing(RunDirectory(path, config, jax.process_index() == 0)) as run:
             with contextlib.closing(Checkpoints(run.checkpoints, config.checkpoint.keep)) as saved:
@@ -64,8 +67,8 @@ def train_and_evaluate(
                 save = _Saving(saved, training, images)
                 end = training.calendar.end(until)
                 batches = feed(train_images, training, bad_images, first, display.cached)
-                with display, contextlib.closing(batches):
-                    step = _loop(state, batches, training, validation, run, save, stop, display, end)
+                with display, contextlib.closing(batches), contextlib.closing(profiler):
+                    step = _loop(state, batches, training, validation, run, save, stop, display, profiler, end)
             val = [line for line in run.lines() if line["split"] == "val"]
         display.finished(step, stop.received, val, len(bad_images.skipped))
     return {"step": step, "finished": step == training.calendar.total, "val": val[-1] if val else None}
@@ -80,6 +83,7 @@ def _loop(
     save: "_Saving",
     stop: StopSignals,
     display: TrainingDisplay,
+    profiler: Profiler,
     end: int,
 ) -> int:
     """Trains up to a step, or until it is told to stop; returns the steps done."""
@@ -88,8 +92,10 @@ def _loop(
     if int(state.loss_scale.skipped_in_a_row) >= config.precision.max_skipped:  # it ended so before
         raise _diverged(int(state.loss_scale.skipped_in_a_row), run.checkpoints / str(step))
     while step < end:
+        profiler.before(step, state)
         state, measured = training.step(state, measured, *next(batches))
         step += 1
+        profiler.after(step, state)
         display.stepped(step)
         heartbeat.progress()
 
@@ -105,8 +111,10 @@ def _loop(
 
         val = None
         if validating:
-            val = validation.run(training.take(state.eval_variables), display.evaluated)
+            variables = training.take(state.eval_variables)
+            val = validation.run(variables, display.evaluated)
             display.validated(run.write(step, calendar.epoch(step), "val", val))
+            validation.show(variables, run, step)
         stopping = stop.after(step) or step == end
         if validating or stopping or save.due(step):
             save(state, step, val)

@@ -1,16 +1,18 @@
 """What a run writes, and what of its configuration may change when it goes on."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+from boards import read_board
 from conftest import small_config
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from googlenet_jax.config.from_json import read_json
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs import directory
 from googlenet_jax.runs.directory import RunDirectory
-from googlenet_jax.runs.writers import JsonLines, read_lines
+from googlenet_jax.runs.lines import read_lines
+from googlenet_jax.runs.writers.base import JsonLines, Writer
 
 
 def written(path, config, first, *lines):
@@ -34,7 +36,7 @@ def test_every_writer_gets_every_line_and_forgets_what_is_trained_again(tmp_path
     assert [(line["step"], line["epoch"], line["loss"]) for line in lines] == [(4, 1.0, 2.0), (8, 2.0, 1.5)]
     assert lines[0]["seconds"] <= lines[1]["seconds"]
     assert "gradient_norm" not in lines[1]
-    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    events = read_board(tmp_path / "tensorboard")
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(4, 2.0), (8, 1.5)]
 
 
@@ -65,7 +67,7 @@ def test_two_do_not_train_in_one_directory(tmp_path):
 
 
 def test_a_writer_that_fails_ends_no_training(tmp_path, monkeypatch):
-    class Service:
+    class Service(Writer):
         def __init__(self, run, step):
             self.closed = False
 
@@ -75,11 +77,18 @@ def test_a_writer_that_fails_ends_no_training(tmp_path, monkeypatch):
         def close(self):
             self.closed = True
 
-    monkeypatch.setattr(directory, "WRITERS", (Service, JsonLines))
-    written(tmp_path, small_config(), 0, (4, {"loss": 2.0}), (8, {"loss": 1.0}))
+    class Unreachable(Service):
+        def __init__(self, run, step):
+            raise ConnectionError("nobody answers")
+
+    for name, kind in (("tensorboard", Service), ("mlflow", Unreachable)):
+        monkeypatch.setitem(directory.WRITERS, name, SimpleNamespace(load=lambda kind=kind: kind))
+    config = small_config(writers=("tensorboard", "mlflow"))
+    written(tmp_path, config, 0, (4, {"loss": 2.0}), (8, {"loss": 1.0}))
     assert [line["step"] for line in read_lines(tmp_path)] == [4, 8]
     log = (tmp_path / "train.log").read_text()
     assert log.count("Service writes no more: the service is away") == 1
+    assert log.count("Unreachable writes nothing: nobody answers") == 1
 
 
 def test_a_full_disk_ends_it_with_one_line(tmp_path, monkeypatch):

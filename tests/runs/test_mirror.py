@@ -20,6 +20,7 @@ import googlenet_jax as gn
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs import checkpoint, marker, mirror
 from googlenet_jax.runs.mirror import Mirror
+from googlenet_jax.runs.writers import memory
 from googlenet_jax.system import files, storage
 from googlenet_jax.train.display import TrainingDisplay
 from googlenet_jax.train.loop import train_and_evaluate
@@ -98,6 +99,19 @@ def test_an_interrupted_run_goes_on_on_another_machine(s3, caches, finished_run,
     np.testing.assert_array_equal(gn.load(url).probabilities(images), expected)
     copied = {path.name.split("-")[0] for path in files.cache_directory().glob("objects/*")}
     assert copied == {"meta", "ema"}  # neither the optimizer nor other checkpoints
+
+
+def test_what_tensorboard_and_services_need_is_uploaded(started, caches):
+    trace = Path("tensorboard/plugins/profile/now/host.trace.json.gz")
+    (started.path / trace).parent.mkdir(parents=True)
+    (started.path / trace).write_bytes(b"trace")
+    memory.remember(started.path, "mlflow", "abc")
+    started.push()
+    started.close()
+    assert fsspec.filesystem("memory").cat_file(f"/bucket/run/{trace}") == b"trace"
+    caches("second")
+    path, _ = pulled()
+    assert memory.recall(path, "mlflow") == "abc"  # so that it goes on in the same run there
 
 
 def test_what_is_uploaded_is_what_another_machine_gets(started, caches):

@@ -1,0 +1,1 @@
+"""Where measured values go: one file a writer."""
