@@ -15,32 +15,48 @@ TOUR, EXPERIMENTS = (ROOT / "notebooks" / name for name in ("googlenet_colab.ipy
 
 # What Colab has and other places have not: a button that sends files, and a Drive.
 COLAB = {
+    "__init__": "",
     "files": "def upload():\n    return {'of_torch.pth': b''}\n",
+    "output": "",  # JAX asks for it
     "drive": "import pathlib\n\ndef mount(place):\n    (pathlib.Path(place) / 'MyDrive').mkdir(parents=True)\n",
 }
+
+# launch.py with trainings that take no time.
+LAUNCH = f"""
+from pathlib import Path
+from googlenet_jax.cli.launch import main
+from googlenet_jax.sweep.executors import local
+from sweep.fake_executor import FakeExecutor
+
+local.Local = lambda place: FakeExecutor(2, lambda id, epoch: 0.5 + int(id, 16) % 100 / 1000)
+main(Path({str(ROOT)!r}) / "configs" / "digits.py")
+"""
 
 
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
-    """Executes a notebook in a directory of its own, with other parameters, and gives what it printed."""
+    """Executes a notebook in a directory of its own, and gives what it printed."""
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
-    for path in (ROOT, tmp_path / "packages"):
+    for path in (ROOT / "tests", ROOT, tmp_path / "packages"):
         monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
 
-    def run(path: Path, **parameters: object) -> tuple[nbformat.NotebookNode, str]:
-        notebook = nbformat.read(path, as_version=4)
-        for name, value in parameters.items():
-            replaced = 0
-            for cell in notebook.cells:
-                cell.source, n = re.subn(rf"^{name} = .*(?=  # @param)", f"{name} = {value!r}", cell.source, flags=re.M)
-                replaced += n
-            assert replaced == 1, f"{name} is no parameter of {path.name}"
+    def run(notebook: nbformat.NotebookNode) -> str:
         NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
-        return notebook, "".join(
-            output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])
-        )
+        return "".join(output.get("text", "") for output in outputs(notebook))
 
     return run
+
+
+def read(path: Path, **parameters: object) -> nbformat.NotebookNode:
+    """A notebook with other values in its form."""
+    notebook = nbformat.read(path, as_version=4)
+    for name, value in parameters.items():
+        form, replaced = re.compile(rf"^{name} = .*(?=  # @param)", re.MULTILINE), 0
+        for cell in notebook.cells:
+            cell.source, n = form.subn(f"{name} = {value!r}", cell.source)
+            replaced += n
+        assert replaced == 1, f"{name} is no parameter of {path.name}"
+    return notebook
 
 
 def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -48,14 +64,14 @@ def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
-def figures(notebook: nbformat.NotebookNode) -> list[int]:
-    """Bytes of each figure, as base64 has them."""
-    return [len(out["data"]["image/png"]) for out in outputs(notebook) if "image/png" in out.get("data", {})]
+def figures(notebook: nbformat.NotebookNode) -> int:
+    """How many pictures there are among what its cells gave."""
+    return sum("image/png" in output.get("data", {}) for output in outputs(notebook))
 
 
 @pytest.mark.parametrize("path", [TOUR, EXPERIMENTS], ids=lambda path: path.stem)
 def test_notebooks_are_committed_without_outputs(path):
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     nbformat.validate(notebook)
     for cell in notebook.cells:
         assert cell.cell_type == "markdown" or (cell.outputs, cell.execution_count) == ([], None)
@@ -63,45 +79,48 @@ def test_notebooks_are_committed_without_outputs(path):
 
 
 def test_both_notebooks_install_alike():
-    tour, experiments = (nbformat.read(path, as_version=4) for path in (TOUR, EXPERIMENTS))
+    tour, experiments = read(TOUR), read(EXPERIMENTS)
     assert tour.cells[2].source.startswith("# @title Install")
     assert tour.cells[1:3] == experiments.cells[1:3]
 
 
 @pytest.mark.slow
 def test_tour_needs_nothing(execute, tmp_path):
-    notebook, text = execute(TOUR, DIGITS_EPOCHS=0.2, EPOCHS=0.4)
+    notebook = read(TOUR, DIGITS_EPOCHS=0.2, EPOCHS=0.4)
+    text = execute(notebook)
     assert "runs/digits: step 4, 10 classes: 0, 1, 2, 3, 4, ..." in text
-    assert "360 images: top-1 " in text and "200 images: top-1 " in text  # before fine-tuning, and after it
-    assert len(figures(notebook)) == 7  # curves, digits, maps, classes; curves, digits, classes
-    assert len(nbformat.writes(notebook)) < 2_000_000
+    assert "360 images: top-1 " in text
+    assert "ONNX Runtime says " in text
+    assert figures(notebook) == 6  # curves, digits, maps, classes; curves, digits in ink
+    assert len(nbformat.writes(notebook)) < 1_000_000
     assert (tmp_path / "googlenet" / "googlenet.onnx").read_bytes() == (tmp_path / "googlenet.onnx").read_bytes()
     assert (tmp_path / "googlenet" / "digits_on_ink" / "config.json").exists()
 
 
 @pytest.mark.slow
-def test_tour_in_colab_with_a_file_of_torchvision(execute, tmp_path):
+def test_in_colab_a_file_is_uploaded_and_imported(execute, tmp_path):
     package = tmp_path / "packages" / "google" / "colab"
     package.mkdir(parents=True)
-    for name, source in COLAB.items() | {("__init__", "")}:
+    for name, source in COLAB.items():
         (package / f"{name}.py").write_text(source)
-    startup = tmp_path / "packages" / "sitecustomize.py"
-    startup.write_text("import google.colab\n")  # which Colab's kernel has imported
+    # Colab's kernel has it imported.
+    (tmp_path / "packages" / "sitecustomize.py").write_text("import google.colab\n")
     (tmp_path / "of_torch.pth").write_bytes(writers.pth(peers.tensors("torchvision")))
-    notebook, text = execute(TOUR, DRIVE=str(tmp_path / "drive"), NETWORK="upload", EPOCHS=0.2, IMAGE_SIZE=32)
+    notebook = read(TOUR, DRIVE=f"{tmp_path}/drive", NETWORK="upload")
+    end = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## Classify"))
+    notebook.cells[end:] = [nbformat.v4.new_code_cell("print(mount_drive())")]
+    text = execute(notebook)
     assert "checkpoints/of_torch: step 0, 10 classes: class 0, " in text
-    assert "name a DATASET" in text  # an imported network has no images
-    assert "200 images: top-1 " in text  # but a fine-tuned one has
-    assert len(figures(notebook)) == 5
-    saved = tmp_path / "drive" / "MyDrive" / "googlenet"
-    assert sorted(path.name for path in saved.iterdir()) == ["googlenet.onnx", "of_torch_on_ink"]
+    assert f"{tmp_path}/drive/MyDrive\n" in text
 
 
 @pytest.mark.slow
 def test_experiments_runs_a_sweep_and_reads_it(execute, tmp_path):
-    (tmp_path / "launch.py").symlink_to(ROOT / "launch.py")
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    notebook, text = execute(EXPERIMENTS, EPOCHS=0.2, RATES="0.03", SEEDS="0,1")
-    assert "sweep in runs/sweeps/rates: 2 trainings" in text
-    assert len(figures(notebook)) == 3
-    assert (tmp_path / "runs" / "sweeps" / "rates" / "results.csv").read_text().count("finished") == 2
+    (tmp_path / "launch.py").write_text(LAUNCH)
+    notebook = read(EXPERIMENTS)
+    text = execute(notebook)
+    assert "sweep in runs/sweeps/rates: 6 trainings" in text
+    assert figures(notebook) == 3
+    assert len(nbformat.writes(notebook)) < 1_000_000
+    results = (tmp_path / "runs" / "sweeps" / "rates" / "results.csv").read_text()
+    assert results.count("finished") == 6
