@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def make_report(
     output: Path,
     dataset: str | None = None,
     baseline: str | None = None,
+    others: Sequence[str] = (),
     sample: int = 64,
     figures: bool = False,
     command: str = "",
@@ -46,6 +47,7 @@ def make_report(
       output: `index.html`; `report.json` and the tables as CSV are written beside it.
       dataset: a `dataset.name` with the same classes; None: the one that the network was trained on.
       baseline: another network, as `path`, which sees the same images.
+      others: runs whose curves are drawn too; see `history.curves`.
       sample: images that further passes see (144 crops, precisions), and share by which training images are looked
         through for the nearest; 0: no further passes.
       figures: whether to write figures as SVG and PNG too.
@@ -58,6 +60,9 @@ def make_report(
     Raises:
       UserError: if a network or the images cannot be read, or the classes do not agree.
     """
+    for each in [path, *others] if others else ():
+        if _run(each) is None:
+            raise UserError(f"{place_of(each)} has no metrics.jsonl: of several RUNs each is there for its curves")
     net = load(path)
     config = net.config if dataset is None else override(net.config, {"dataset.name": dataset})
     training, source = open_source(config)
@@ -68,7 +73,7 @@ def make_report(
     choice = sections.Choice(predictions)
     album = Album()
     cards = Cards(album, source, predictions, training)
-    run = Path(path) if (Path(path) / "metrics.jsonl").is_file() else None
+    run = _run(path)
     left_out = _left_out(net, run, sample)
     if isinstance(net, Net) and sample:
         cards.nearest = _nearest(net, training, predictions, choice.rows(), advance)
@@ -84,13 +89,11 @@ def make_report(
         "dataset": {"name": config.dataset.name, "images": len(choice.labels), "unreadable": predictions.unreadable},
         "left_out": left_out,
         "headline": sections.rates(choice) | {"recipe": history.recipe(net.config)} | _facts(run),
-        "curves": history.curves(run, Path(path).name) if run else None,
+        "curves": history.curves(_runs([path, *others]), _run(baseline)) if run else None,
         "baseline": None,
     }
     if baseline is not None:
         data["baseline"] = _baseline(baseline, net, config, source, choice, cards, advance)
-        if data["curves"] is not None and (Path(baseline) / "metrics.jsonl").is_file():
-            data["curves"] += history.curves(Path(baseline), _other_name(baseline, path))
     data |= {
         "classes": sections.classes(choice),
         "confusion": sections.confusions(choice, cards),
@@ -149,9 +152,15 @@ def _baseline(
     return {"title": Path(path).name, "source": path} | sections.rates(found) | sections.against(choice, found, cards)
 
 
-def _other_name(path: str, than: str) -> str:
-    """A baseline's name; its whole path where the two are called alike."""
-    return path if Path(path).name == Path(than).name else Path(path).name
+def _run(path: str | None) -> Path | None:
+    """A path as that of a run that left metrics; None if it is none."""
+    return Path(path) if path is not None and (Path(path) / "metrics.jsonl").is_file() else None
+
+
+def _runs(paths: Sequence[str]) -> list[Path]:
+    """Those of the paths that are runs, each once."""
+    found = {run.resolve(): run for run in map(_run, paths) if run}
+    return [*found.values()]
 
 
 def _nearest(

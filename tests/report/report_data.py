@@ -199,7 +199,7 @@ def _baseline(right: int, n: int, a_card: Any, rng: np.random.Generator, classes
 
 def _curves(rng: np.random.Generator) -> list[dict[str, Any]]:
     found = []
-    for run, epochs in (("imagenette", 20), ("short", 3)):
+    for run, epochs, seeds in (("imagenette", 20, 3), ("short", 3, 1)):
         x = np.arange(1, epochs + 1)
         noise = rng.normal(0, 0.01, (len(CURVES), epochs))
         values = {
@@ -217,8 +217,9 @@ def _curves(rng: np.random.Generator) -> list[dict[str, Any]]:
                 shift = {"loss": 0.25, "top1": -0.04, "top5": -0.01}[name] if split == "val" else 0.0
                 still = name in ("learning_rate", "loss_scale", "skipped")
                 y = values[name] * (1 if still else 1 + noise[k]) + shift
-                points = [[float(at), float(value)] for at, value in zip(x, y, strict=True)]
-                found.append({"name": name, "split": split, "run": run, "points": points})
+                sd = [] if seeds == 1 else [0.0] if still else [0.02]
+                points = [[float(at), float(value), *sd] for at, value in zip(x, y, strict=True)]
+                found.append({"name": name, "split": split, "run": run, "seeds": seeds, "points": points})
     return found
 
 

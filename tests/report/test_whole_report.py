@@ -123,7 +123,7 @@ def check_the_runs_own_story(run, report):
     assert {"field": "optimizer.ema_decay", "value": "0.9", "default": "None"} in facts["recipe"]
     assert recipe(gn.load(run).config) == facts["recipe"]
     assert facts["epochs"] == pytest.approx(2.0, abs=0.3) and facts["repeat"].endswith("config.json")
-    points = next(c["points"] for c in curves(run, "x") if (c["name"], c["split"]) == ("top1", "val"))
+    points = next(c["points"] for c in curves([run]) if (c["name"], c["split"]) == ("top1", "val"))
     line = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-1]
     assert points[-1][1] == pytest.approx(line["top1"], rel=1e-5)
 
@@ -157,6 +157,7 @@ def test_the_command(run_command, finished_run, tmp_path):
     assert "top-1" in result.stdout and f"written to {tmp_path / 'a.html'}" in result.stdout
     assert "asked for by --sample" in (tmp_path / "report.json").read_text()
     for wrong, error in (
+        ([tmp_path, "--output", tmp_path / "b.html"], "has no metrics.jsonl: of several RUNs each is there for its"),
         (["--output", tmp_path / "a.txt"], "the page's name ends in .html"),
         (["--dataset", "digits", "--output", tmp_path / "b.html"], "digits has 10 classes"),
     ):
