@@ -47,9 +47,9 @@ def add_command(commands: Any) -> None:
     add(
         "--sample",
         type=arguments.count,
-        default=64,
         metavar="N",
-        help="images for what needs further passes, 144 crops, precisions, maps; 0: none (default %(default)s)",
+        help="images of which 10 and 144 crops are seen (default: as many as take a fifth of the time, if that is 16 "
+        "or more); 0: nor other precisions, maps of where it looks, nearest training images",
     )
     add(
         "--save_temperature",

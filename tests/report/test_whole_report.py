@@ -155,7 +155,7 @@ def test_the_command(run_command, finished_run, tmp_path):
     result = run_command(*ask, "--output", tmp_path / "a.html", "--sample", "0")
     assert result.returncode == 0, result.stderr
     assert "top-1" in result.stdout and f"written to {tmp_path / 'a.html'}" in result.stdout
-    assert "asked for by --sample" in (tmp_path / "report.json").read_text()
+    assert "left out by --sample 0" in (tmp_path / "report.json").read_text()
     for wrong, error in (
         ([tmp_path, "--output", tmp_path / "b.html"], "has no metrics.jsonl: of several RUNs each is there for its"),
         (["--output", tmp_path / "a.txt"], "the page's name ends in .html"),
