@@ -17,13 +17,13 @@ from googlenet_jax.errors import where as place_of
 from googlenet_jax.evaluate.checkpoints import check_classes
 from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.report import history, sections
-from googlenet_jax.report.cards import Album, Cards
+from googlenet_jax.report.cards import Album, Cards, name_of
 from googlenet_jax.report.collect import Predictions, collect
 from googlenet_jax.report.figures import write_figures
 from googlenet_jax.report.html import write_page
 from googlenet_jax.report.inside import Sample, inside, spread
 from googlenet_jax.report.probe import Probe
-from googlenet_jax.report.tables import write_tables
+from googlenet_jax.report.tables import write_images, write_tables
 from googlenet_jax.report.where import where
 from googlenet_jax.system.files import replace_file
 
@@ -121,6 +121,7 @@ def make_report(
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_file(output.with_name("report.json"), json.dumps(data, allow_nan=False))
     write_tables(output.parent, data)
+    write_images(output.parent, net.labels, (name_of(source, int(i)) for i in predictions.places), predictions)
     write_page(output, data)
     if figures:
         write_figures(output.parent / "figures", data)

@@ -11,6 +11,7 @@ from googlenet_jax.report.collect import Predictions
 
 CLASS_COLUMNS = ("n", "top1", "low", "high", "top5", "precision", "confidence", "outlier")
 _MISTAKES, _UNCERTAIN, _SUSPECTS, _PAIRS, _EXAMPLES, _FLIPS = 24, 12, 24, 20, 3, 12
+_FEWEST_EXAMPLES, _MOST_EXAMPLES = 200, 600  # of all cells together: of 2 to 4 KB each, and 3 ms
 
 
 class Choice:
@@ -34,13 +35,23 @@ class Choice:
         self.suspects = confusion.suspects(self.probabilities, labels)
         self.cells = confusion.confusion(labels, self.predicted)
         self.pairs = confusion.confused_pairs(self.cells, _PAIRS)
-        # Of a pair those that it is most sure of, and of right and wrong ones some of all classes.
-        self.examples = [
-            rows[np.argsort(-confidence[rows], kind="stable")][:_EXAMPLES]
-            for rows in (np.flatnonzero((labels == p.true) & (self.predicted == p.predicted)) for p in self.pairs)
-        ]
+        self.examples = self._examples(confidence)
+        # Of right and wrong ones some of all classes.
         self.shown_right = _spread_over_classes(np.flatnonzero(self.right), labels, 8)
         self.shown_wrong = _spread_over_classes(wrong, labels, 8)
+
+    def _examples(self, confidence: np.ndarray) -> list[tuple[confusion.Cell, np.ndarray]]:
+        """Of cells those images that it is most sure of, of the largest confusions first, as far as a page has room."""
+        room = min(max(len(self.labels) // 15, _FEWEST_EXAMPLES), _MOST_EXAMPLES)
+        by_cell = np.lexsort((-confidence, self.predicted, self.labels))  # in the order of the cells
+        starts = np.cumsum([0, *(cell.n for cell in self.cells)])
+        found = []
+        for k in sorted(range(len(self.cells)), key=lambda k: (len(set(self.cells[k][:2])) == 1, -self.cells[k].n)):
+            rows = by_cell[starts[k] : starts[k + 1]][: min(_EXAMPLES, room)]
+            room -= len(rows)
+            if len(rows):
+                found.append((self.cells[k], rows))
+        return found
 
     def rows(self) -> np.ndarray:
         """All rows whose cards name the nearest training image."""
@@ -77,13 +88,11 @@ def classes(choice: Choice) -> list[dict[str, Any]]:
 
 
 def confusions(choice: Choice, cards: Cards) -> dict[str, Any]:
-    """The matrix, and the pairs that are confused most."""
-    pairs = [
-        {"true": p.true, "predicted": p.predicted, "count": p.n, "share": p.share, "examples": cards.all(rows)}
-        for p, rows in zip(choice.pairs, choice.examples, strict=True)
-    ]
+    """The matrix, the pairs that are confused most, and examples of cells as [true, predicted, cards]."""
+    pairs = [{"true": p.true, "predicted": p.predicted, "count": p.n, "share": p.share} for p in choice.pairs]
+    examples = [[cell.true, cell.predicted, cards.all(rows)] for cell, rows in choice.examples]
     order = confusion.class_order(choice.cells, choice.probabilities.shape[1])
-    return {"order": order, "counts": [list(cell) for cell in choice.cells], "pairs": pairs}
+    return {"order": order, "counts": [list(cell) for cell in choice.cells], "pairs": pairs, "examples": examples}
 
 
 def suspicious(choice: Choice, cards: Cards) -> list[dict[str, Any]]:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from googlenet_jax.report.collect import Predictions
 from googlenet_jax.report.sections import CLASS_COLUMNS
 from googlenet_jax.system.files import replace_file
 
@@ -34,6 +37,22 @@ def write_tables(directory: Path, data: dict[str, Any]) -> None:
             for card in data[name]
         )
         _write(directory / f"{name}.csv", ("image", "true", "predicted", "probability", *more), cards)
+
+
+def write_images(directory: Path, labels: Sequence[str], names: Iterable[str], predictions: Predictions) -> None:
+    """Writes `images.csv`: every image with its label, the likeliest class, and the probabilities of both.
+
+    Args:
+      directory: the report's.
+      labels: class names.
+      names: of the predictions' images, in their order.
+      predictions: of them.
+    """
+    logs, true = predictions.log_probabilities, predictions.labels
+    likeliest, every = logs.argmax(-1), np.arange(len(true))
+    shares = [[f"{p:.4g}" for p in np.exp(logs[every, classes])] for classes in (true, likeliest)]
+    rows = zip(names, (labels[c] for c in true), (labels[c] for c in likeliest), *shares, strict=True)
+    _write(directory / "images.csv", ("image", "true", "predicted", "probability_true", "probability_predicted"), rows)
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

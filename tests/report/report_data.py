@@ -87,10 +87,8 @@ def report_data(
                 counts.append([c, other, int(count)])
     right = sum(row[2] for row in counts[:classes])
     wrong = sorted((row for row in counts[classes:]), key=lambda row: -row[2])[:20]
-    pairs = [
-        {"true": t, "predicted": p, "count": k, "share": k / n, "examples": [a_card(t) for _ in range(4)]}
-        for t, p, k in wrong
-    ]
+    pairs = [{"true": t, "predicted": p, "count": k, "share": k / n} for t, p, k in wrong]
+    examples = [[t, p, [a_card(t, wrong=t != p) for _ in range(3)]] for t, p, _ in [*wrong, *counts[:5]]]
     in_all = classes * n
     table = [
         {
@@ -142,7 +140,12 @@ def report_data(
         "baseline": _baseline(right, in_all, a_card, rng, classes),
         "curves": _curves(rng),
         "classes": table,
-        "confusion": {"order": [int(c) for c in np.roll(np.arange(classes), 3)], "counts": counts, "pairs": pairs},
+        "confusion": {
+            "order": [int(c) for c in np.roll(np.arange(classes), 3)],
+            "counts": counts,
+            "pairs": pairs,
+            "examples": examples,
+        },
         "mistakes": [a_card() for _ in range(24)],
         "uncertain": [a_card() for _ in range(12)],
         "suspects": [a_card(suggested=int(rng.integers(classes)), score=0.95 - 0.03 * k) for k in range(24)],

@@ -213,6 +213,10 @@ def test_the_matrix_tells_of_its_cells(written, reader):
     assert reader.run("return sight.span") < len(order)
     reader.one("#zoom-all").click()
     assert reader.run("return sight.span") == len(order)
+    reader.run("goTo(arguments[0], arguments[0])", order.index(0))
+    reader.one("#matrix").send_keys("\ue007")  # Enter shows images of this cell, of right ones
+    assert reader.one("#cell").text.startswith(f"{LABELS[0]}: ")
+    assert len(reader.all("#cell-cards button")) == 3 and "images.csv" in reader.one("#cell-cards .note").text
 
 
 def test_the_matrix_of_many_classes_is_found_by_its_pairs(written, reader):

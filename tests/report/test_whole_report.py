@@ -114,6 +114,14 @@ def check_what_is_written(report):
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == data["labels"] and float(rows[0]["top1"]) == data["classes"][0]["top1"]
     assert (output.parent / "figures" / "curves.svg").is_file()
+    with output.with_name("images.csv").open() as file:
+        images = list(csv.DictReader(file))
+    right = sum(row["true"] == row["predicted"] for row in images)
+    assert right / len(images) == pytest.approx(data["headline"]["top1"]["value"], rel=1e-5)
+    counts = {(true, predicted): n for true, predicted, n in data["confusion"]["counts"]}
+    for true, predicted, cards in data["confusion"]["examples"]:
+        assert len(cards) == min(3, counts[true, predicted])
+        assert all((card["true"], card["predicted"]) == (true, predicted) for card in cards)
     thumbs = [card["thumb"] for card in data["mistakes"] + data["uncertain"]]
     assert all(data["thumbnails"][thumb].startswith("data:image/webp") for thumb in thumbs)
 

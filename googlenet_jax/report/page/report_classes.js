@@ -30,8 +30,9 @@ function showConfusion() {
       look(column + 0.5 - span / 2, row + 0.5 - span / 2, span);
       keepCell(row, column);
     });
-    const examples = element("div", { class: "peeks" }, ...pair.examples.map(cardButton));
-    return element("li", { "data-cell": `${row} ${column}` }, button, examples);
+    const shown = examplesOf(pair.true, pair.predicted).map(cardButton);
+    const peeks = element("div", { class: "peeks" }, ...shown);
+    return element("li", { "data-cell": `${row} ${column}` }, button, peeks);
   });
   byId("pairs").append(...items);
 }

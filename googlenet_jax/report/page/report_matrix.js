@@ -9,11 +9,18 @@ const cells = (data.confusion?.counts ?? [])
   .sort((a, b) => a[3] - b[3]);
 const cellAt = new Map(cells.map((cell) => [cell[0] * order.length + cell[1], cell]));
 
+const examples = new Map((data.confusion?.examples ?? []).map(([t, p, cards]) => [t * labels.length + p, cards]));
+
 const FEWEST = Math.min(5, order.length); // classes in view, at the least
 const frame = { left: 0, top: 0, side: 0 }; // pixels
 const sight = { x: 0, y: 0, span: order.length }; // in cells
 const pointed = { row: 0, column: 0, shown: false };
 let kept = null;
+
+/** Cards of images of one class that were taken for another, or for what they are. */
+function examplesOf(t, p) {
+  return examples.get(t * labels.length + p) ?? [];
+}
 
 function describeCell(row, column) {
   const [t, p] = [order[row], order[column]];
@@ -144,8 +151,11 @@ function keepCell(row, column) {
   kept = { row, column };
   byId("cell").textContent = describeCell(row, column);
   const [t, p] = [order[row], order[column]];
-  const pair = data.confusion.pairs.find((one) => one.true === t && one.predicted === p);
-  byId("cell-cards").replaceChildren(...(pair?.examples ?? []).map(cardButton));
+  const shown = examplesOf(t, p);
+  const [, , count] = cellAt.get(row * order.length + column) ?? [0, 0, 0];
+  const told = shown.length ? "The surest ones; each opens its card." : "No picture of these is in this page.";
+  const note = element("p", { class: "note" }, `${told} All images are in images.csv, beside it.`);
+  byId("cell-cards").replaceChildren(...shown.map(cardButton), ...(count > shown.length ? [note] : []));
   for (const item of byId("pairs").children) item.classList.toggle("kept", item.dataset.cell === `${row} ${column}`);
   drawMatrix();
 }
