@@ -73,8 +73,8 @@ def collect(
       The predictions; 50,000 images of 1,000 classes take 300 MB.
     """
     if probe is None and isinstance(net, Net):
-        probe = Probe(net)
-    batch_size = eval_batch_size(config, jax.devices())
+        probe = Probe(net, config)
+    batch_size = probe.batch_size if probe else eval_batch_size(config, jax.devices())
     bad_images = BadImageLog(config.dataset.bad_images)
     batches = eval_batches(source, config, windows_of([net.preprocess]), bad_images, batch_size)
     n, filled = len(source), 0

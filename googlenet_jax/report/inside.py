@@ -86,7 +86,7 @@ def inside(
         ],
         "heads": [{"name": name, "top1": float(each.mean())} for name, each in right.items()],
         "crops": _crops(net, source, predictions, config, crops) if crops else [],
-        "precision": _precisions(net, probe, source, predictions, few) if few else [],
+        "precision": _precisions(net, probe, source, predictions, config, few) if few else [],
     }
 
 
@@ -125,7 +125,9 @@ def _crops(
     return found
 
 
-def _precisions(net: Net, probe: Probe, source: Source, predictions: Predictions, few: int) -> list[dict[str, Any]]:
+def _precisions(
+    net: Net, probe: Probe, source: Source, predictions: Predictions, config: ml_collections.ConfigDict, few: int
+) -> list[dict[str, Any]]:
     """Top-1 in other precisions, and how often the likeliest class stays the same, on the same images.
 
     Batch norm is folded away first. int8: weights rounded to 8 bits by output channel, activations as they are.
@@ -133,7 +135,7 @@ def _precisions(net: Net, probe: Probe, source: Source, predictions: Predictions
     rows = spread(len(predictions.places), few)
     crops = np.stack([net.preprocess.crop(source[int(i)][0]) for i in predictions.places[rows]])
     labels = predictions.labels[rows]
-    half = Probe(dataclasses.replace(net, model=net.model.clone(dtype=jnp.bfloat16)))
+    half = Probe(dataclasses.replace(net, model=net.model.clone(dtype=jnp.bfloat16)), config)
     classes = {
         "float32": predictions.log_probabilities[rows].argmax(-1),
         "bfloat16": half.look(crops)[0].argmax(-1),

@@ -5,13 +5,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
+from googlenet_jax.evaluate.evaluator import eval_batch_size
 from googlenet_jax.models.folding import fold
 from googlenet_jax.net import Net
 from googlenet_jax.system.parallel import parallel, replicate, split_batch
 
-_FEW = 32  # images at once, of those that are looked at again
+_FEW = 64  # images at once, of those that are looked at again
 
 
 class Seen(NamedTuple):
@@ -37,16 +39,24 @@ class Probe:
 
     Args:
       net: the network.
+      config: how many images are evaluated at once.
 
     Attributes:
+      devices: that it runs on.
+      size: images at once of those that are looked at again; of all of them, too, on a CPU, where compiling another
+        program takes longer than it saves.
+      batch_size: images at once of all.
       blocks: names of its blocks.
       heads: of its auxiliary heads.
       variables: of the folded network, numpy arrays.
-      devices: that it runs on.
     """
 
-    def __init__(self, net: Net):
+    def __init__(self, net: Net, config: ml_collections.ConfigDict):
         self.devices = jax.devices()
+        self.batch_size = eval_batch_size(config, self.devices)
+        self.size = min(-(-_FEW // len(self.devices)) * len(self.devices), self.batch_size)
+        if self.devices[0].platform == "cpu":
+            self.batch_size = self.size
         model, self.variables = fold(net.model, net.variables)
         self.blocks = model.blocks
         self.heads = ["auxiliary, after 4a", "auxiliary, after 4d"] if "aux1" in self.variables["params"] else []
@@ -87,11 +97,10 @@ class Probe:
           log_probabilities (n, classes) and the last block's activations (n, h, w, channels), float32.
         """
         placed = replicate(jax.tree.map(change, self.variables), self.devices) if change else self._placed
-        size = -(-_FEW // len(self.devices)) * len(self.devices)
         found = []
-        for start in range(0, len(crops), size):
-            part = crops[start : start + size]
-            filled = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.uint8)])
+        for start in range(0, len(crops), self.size):
+            part = crops[start : start + self.size]
+            filled = np.concatenate([part, np.zeros((self.size - len(part), *part.shape[1:]), np.uint8)])
             seen = self._step(placed, split_batch(filled, self.devices))
             found.append([flat(each)[: len(part)] for each in (seen.log_probabilities, seen.last)])
         log_probabilities, last = (np.concatenate(parts) for parts in zip(*found, strict=True))

@@ -69,7 +69,7 @@ def make_report(
     config = net.config if dataset is None else override(net.config, {"dataset.name": dataset})
     training, source = open_source(config)
     check_classes(source.labels, net.labels, config.dataset.name, path)
-    probe = Probe(net) if isinstance(net, Net) else None
+    probe = Probe(net, config) if isinstance(net, Net) else None
     predictions = collect(net, source, config, _step(advance, "evaluating", len(source)), probe)
     if not len(predictions.labels):
         raise UserError(f"{config.dataset.name}: there is no image that can be read")
@@ -116,6 +116,10 @@ def make_report(
         if few:
             shown = choice.shown_right, choice.shown_wrong
             data["where"] = where(net, probe, source, predictions, cards, album, *map(list, shown))
+            if data["where"] is None:
+                left_out.append(
+                    f"where it looks: at {net.preprocess.image_size} px the last block sees one place alone"
+                )
     data["thumbnails"] = album.thumbnails
     data = _finite(data)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def where(
     album: Album,
     right: Sequence[int],
     wrong: Sequence[int],
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """The report's section.
 
     Args:
@@ -42,7 +42,7 @@ def where(
       right, wrong: rows of predictions that are shown.
 
     Returns:
-      See the section "where" of the report's data.
+      See the section "where" of the report's data; None if the last block has one place alone, of which no map tells.
     """
     rows = [*right, *wrong]
     pictures = [source[int(predictions.places[row])][0].pixels() for row in rows]
@@ -50,6 +50,8 @@ def where(
     predicted = predictions.log_probabilities[rows].argmax(-1)
     true = predictions.labels[rows]
     _, activations = probe.look(crops)
+    if activations.shape[1:3] == (1, 1):
+        return None
     maps = net.class_maps(activations, np.stack([predicted, true], -1))
 
     def picture(number: int, its_map: np.ndarray) -> int:
