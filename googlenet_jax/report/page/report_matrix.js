@@ -91,7 +91,7 @@ function drawMatrix() {
     if (!at) continue;
     pen.strokeStyle = tone("--ink");
     pen.lineWidth = width;
-    const wide = Math.max(step, 4);
+    const wide = Math.max(step - width, 4); // within the cell, so that the matrix's edge cuts nothing off
     pen.strokeRect(x(at.column) + (step - wide) / 2, y(at.row) + (step - wide) / 2, wide, wide);
   }
   pen.restore();
