@@ -15,6 +15,7 @@ from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.errors import where as place_of
 from googlenet_jax.evaluate.checkpoints import check_classes
+from googlenet_jax.importers.labels import named
 from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.report import history, sections
 from googlenet_jax.report.cards import Album, Cards, name_of
@@ -89,7 +90,7 @@ def make_report(
         "family": net.model.variant.name if isinstance(net, Net) else net.description.family,
         "image_size": net.preprocess.image_size,
         "command": command,
-        "labels": list(net.labels),
+        "labels": named(net.labels),
         "dataset": {"name": config.dataset.name, "images": len(choice.labels), "unreadable": predictions.unreadable},
         "left_out": left_out,
         "headline": sections.rates(choice) | {"recipe": history.recipe(net.config)} | _facts(run),
@@ -125,7 +126,7 @@ def make_report(
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_file(output.with_name("report.json"), json.dumps(data, allow_nan=False))
     write_tables(output.parent, data)
-    write_images(output.parent, net.labels, (name_of(source, int(i)) for i in predictions.places), predictions)
+    write_images(output.parent, data["labels"], (name_of(source, int(i)) for i in predictions.places), predictions)
     write_page(output, data)
     if figures:
         write_figures(output.parent / "figures", data)

@@ -44,9 +44,10 @@ function asTime(hours) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
-function clipped(text, pixels) {
-  const most = Math.max(3, Math.floor(pixels / 6.4));
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+/** As much of a text as a canvas's pen writes into some pixels. */
+function clipped(pen, text, pixels) {
+  const wide = pen.measureText(text).width;
+  return wide > pixels ? `${text.slice(0, Math.max(2, Math.floor((text.length * pixels) / wide) - 1))}…` : text;
 }
 
 function listed(words) {

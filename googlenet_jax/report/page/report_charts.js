@@ -64,8 +64,11 @@ function lineChart(
         const made = drawn("path", { class: "band", d: pathOf([...edge(1), ...edge(-1).reverse()]) });
         svg.append(styled(made, { "--tone": line.colour }));
       }
-      const shape = way.length > 1 ? pathOf(way) : `M${way[0]}h.01`;
-      const made = drawn("path", { class: `line${line.dashed ? " dashed" : ""}`, d: shape });
+      const [[cx, cy]] = way;
+      const made =
+        way.length > 1
+          ? drawn("path", { class: `line${line.dashed ? " dashed" : ""}`, d: pathOf(way) })
+          : drawn("circle", { class: "dot", cx, cy, r: 3 });
       svg.append(styled(made, { "--tone": line.colour }));
     }
     const cross = drawn("g", { class: "cross" });

@@ -97,13 +97,17 @@ function drawMatrix() {
   pen.restore();
   pen.strokeStyle = tone("--line");
   pen.strokeRect(left + 0.5, top + 0.5, side - 1, side - 1);
-  drawNames(pen, step, x, y, tone, font);
+  drawNames(pen, step, x, y, tone);
 }
 
-function drawNames(pen, step, x, y, tone, font) {
+function nameFont() {
+  return `12px ${getComputedStyle(document.body).fontFamily}`;
+}
+
+function drawNames(pen, step, x, y, tone) {
   const { side, left, top } = frame;
   pen.fillStyle = tone("--soft");
-  pen.font = font(12);
+  pen.font = nameFont();
   pen.textBaseline = "middle";
   if (step < 12) {
     pen.textAlign = "center";
@@ -121,13 +125,13 @@ function drawNames(pen, step, x, y, tone, font) {
     pen.translate(x(k + 0.5), top - 8);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "left";
-    pen.fillText(clipped(nameOf(order[k]), top - 8), 0, 0);
+    pen.fillText(clipped(pen, nameOf(order[k]), top - 8), 0, 0);
     pen.restore();
   }
   pen.textAlign = "right";
   for (let k = Math.max(0, Math.floor(sight.y)); k < Math.min(order.length, sight.y + sight.span); k++) {
     if (y(k + 0.5) < top || y(k + 0.5) > top + side) continue;
-    pen.fillText(clipped(nameOf(order[k]), left - 8), left - 8, y(k + 0.5));
+    pen.fillText(clipped(pen, nameOf(order[k]), left - 8), left - 8, y(k + 0.5));
   }
 }
 
@@ -247,11 +251,13 @@ function listenToMatrix(canvas) {
 
 function showMatrix() {
   const canvas = byId("matrix");
-  const longest = Math.max(...labels.map((_, c) => nameOf(c).length));
+  const pen = canvas.getContext("2d");
+  pen.font = nameFont();
+  const longest = ends(labels.map((_, c) => pen.measureText(nameOf(c)).width))[1];
   responsive(canvas.parentElement, (width) => {
     // Of many classes there is room for names only when one zooms in.
     const most = width < 480 ? 84 : order.length > 50 ? 100 : 132;
-    const names = Math.min(Math.max(longest * 6.4 + 14, 30), most);
+    const names = Math.min(Math.max(longest + 16, 30), most);
     frame.left = frame.top = Math.round(names);
     frame.side = Math.min(width - frame.left, 640);
     styled(canvas, { width: `${frame.left + frame.side}px`, height: `${frame.top + frame.side}px` });
