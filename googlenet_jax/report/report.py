@@ -191,11 +191,11 @@ def _nearest(
     rows: np.ndarray,
     advance: Advance,
 ) -> dict[int, int]:
-    """Of each row the training image that is nearest by the angle between features, of a twelfth as many as there are.
+    """Of each row the training image that is nearest by the angle between features, of a twentieth as many as there are.
 
     More would take as long as the validation images do.
     """
-    indices = spread(len(training), max(len(predictions.labels) // 12, _FEW))
+    indices = spread(len(training), max(len(predictions.labels) // 20, _FEW))
     step = _step(advance, "training images", len(indices))
     found = collect(net, Sample(training, indices), config, step, probe)
     if not len(found.places):

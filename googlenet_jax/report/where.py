@@ -16,7 +16,7 @@ from googlenet_jax.report.collect import Predictions
 from googlenet_jax.report.probe import Probe
 from googlenet_jax.report.statistics import map_correlation
 
-_STEPS = 10  # of a deletion curve
+_STEPS = 5  # of a deletion curve
 _CELLS = 14  # squares that an image is deleted by, across and down
 _LARGE = 160  # pixels of a map's picture
 

@@ -107,7 +107,7 @@ def check_what_is_written(report):
     page = output.read_text()
     assert len(page) < 5 << 20 and "http://" not in page.replace("http://www.w3.org", "")
     stored = json.loads(output.with_name("report.json").read_text())
-    assert stored == data and len(stored["where"]["deletion"]["share"]) == 11
+    assert stored == data and len(stored["where"]["deletion"]["share"]) == 6
     assert [row["crops"] for row in stored["inside"]["crops"]] == [1, 10, 144]
     assert stored["inside"]["precision"][0] == stored["inside"]["precision"][0] | {"name": "float32", "agreement": 1.0}
     with output.with_name("classes.csv").open() as file:
