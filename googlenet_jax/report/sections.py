@@ -1,5 +1,6 @@
 """The sections of a report that follow from the predictions alone."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,21 +25,29 @@ class Choice:
     def __init__(self, predictions: Predictions):
         logs, labels = predictions.log_probabilities, predictions.labels
         self.predictions, self.labels = predictions, labels
-        self.probabilities = np.exp(logs)
         self.predicted = logs.argmax(-1)
         self.right = self.predicted == labels
-        confidence = self.probabilities.max(-1)
+        confidence = np.exp(logs.max(-1))
         self.losses = -logs[np.arange(len(labels)), labels].astype(np.float64)
         wrong = np.flatnonzero(~self.right)
         self.mistakes = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MISTAKES]
         self.uncertain = np.argsort(confidence, kind="stable")[:_UNCERTAIN]
-        self.suspects = confusion.suspects(self.probabilities, labels)
         self.cells = confusion.confusion(labels, self.predicted)
         self.pairs = confusion.confused_pairs(self.cells, _PAIRS)
         self.examples = self._examples(confidence)
         # Of right and wrong ones some of all classes.
         self.shown_right = _spread_over_classes(np.flatnonzero(self.right), labels, 8)
         self.shown_wrong = _spread_over_classes(wrong, labels, 8)
+
+    @functools.cached_property
+    def probabilities(self) -> np.ndarray:
+        """(n, classes) float32; as large as the predictions, and not asked for of a baseline."""
+        return np.exp(self.predictions.log_probabilities)
+
+    @functools.cached_property
+    def suspects(self) -> confusion.Suspects:
+        """Labels that look wrong."""
+        return confusion.suspects(self.probabilities, self.labels)
 
     def _examples(self, confidence: np.ndarray) -> list[tuple[confusion.Cell, np.ndarray]]:
         """Of cells those images that it is most sure of, of the largest confusions first, as far as a page has room."""
@@ -108,7 +117,8 @@ def calibrations(choice: Choice) -> dict[str, Any]:
     if len(labels) < 2:
         measured = fitted
     temperature = calibration.fit_temperature(logs[fitted], labels[fitted])
-    after = np.exp(calibration.tempered(logs[measured], temperature))
+    after = calibration.tempered(logs[measured], temperature)
+    np.exp(after, out=after)
     return {
         "before": _calibration(choice.probabilities[measured], labels[measured]),
         "after": _calibration(after, labels[measured]),
