@@ -191,9 +191,9 @@ def _nearest(
     rows: np.ndarray,
     advance: Advance,
 ) -> dict[int, int]:
-    """Of each row the training image that is nearest by the angle between features, of a twentieth as many as there are.
+    """Of each row the training image that is nearest by the angle between features.
 
-    More would take as long as the validation images do.
+    They are sought among a twentieth as many as there are validation images: all would take as long as a training epoch.
     """
     indices = spread(len(training), max(len(predictions.labels) // 20, _FEW))
     step = _step(advance, "training images", len(indices))
