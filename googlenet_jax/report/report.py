@@ -193,7 +193,7 @@ def _nearest(
 ) -> dict[int, int]:
     """Of each row the training image that is nearest by the angle between features.
 
-    They are sought among a twentieth as many as there are validation images: all would take as long as a training epoch.
+    Sought among a twentieth as many as there are validation images: all would take as long as an epoch of training.
     """
     indices = spread(len(training), max(len(predictions.labels) // 20, _FEW))
     step = _step(advance, "training images", len(indices))
