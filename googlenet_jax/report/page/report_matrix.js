@@ -125,13 +125,13 @@ function drawNames(pen, step, x, y, tone) {
     pen.translate(x(k + 0.5), top - 8);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "left";
-    pen.fillText(clipped(pen, nameOf(order[k]), top - 8), 0, 0);
+    pen.fillText(clipped(pen, nameOf(order[k]), top - 14), 0, 0);
     pen.restore();
   }
   pen.textAlign = "right";
   for (let k = Math.max(0, Math.floor(sight.y)); k < Math.min(order.length, sight.y + sight.span); k++) {
     if (y(k + 0.5) < top || y(k + 0.5) > top + side) continue;
-    pen.fillText(clipped(pen, nameOf(order[k]), left - 8), left - 8, y(k + 0.5));
+    pen.fillText(clipped(pen, nameOf(order[k]), left - 14), left - 8, y(k + 0.5));
   }
 }
 
@@ -257,7 +257,7 @@ function showMatrix() {
   responsive(canvas.parentElement, (width) => {
     // Of many classes there is room for names only when one zooms in.
     const most = width < 480 ? 84 : order.length > 50 ? 100 : 132;
-    const names = Math.min(Math.max(longest + 16, 30), most);
+    const names = Math.min(Math.max(longest + 18, 30), most);
     frame.left = frame.top = Math.round(names);
     frame.side = Math.min(width - frame.left, 640);
     styled(canvas, { width: `${frame.left + frame.side}px`, height: `${frame.top + frame.side}px` });
