@@ -75,7 +75,7 @@ class Net(Classifier):
         probabilities, activations = self._on_one(crops)
         return np.asarray(probabilities), activations
 
-    def class_maps(self, activations: jax.Array, classes: np.ndarray) -> np.ndarray:
+    def class_maps(self, activations: jax.Array | np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Where the network saw a class: its class activation maps (Zhou et al., arXiv 1512.04150, formula 2).
 
         They are exact here, where nothing but a mean over the places and the classifier follow the last block: a map's

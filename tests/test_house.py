@@ -26,7 +26,9 @@ BELOW = {
     "evaluate": {"system", "config", "models", "data", "classifier", "net"},
     "export": {"system", "config", "formats", "models", "data", "importers", "exported", "net"},
     "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
-    "report": {"system", "config", "models", "data", "runs", "classifier", "explain", "net", "evaluate"},
+    "report": {
+        *("system", "config", "models", "data", "runs", "classifier", "explain", "importers", "net", "evaluate"),
+    },
     "serve": {"system", "data", "classifier", "net"},
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
     "cli": {

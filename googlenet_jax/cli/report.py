@@ -23,6 +23,13 @@ def add_command(commands: Any) -> None:
     )
     add = parser.add_argument
     add("checkpoint", type=arguments.path, metavar="RUN", help=arguments.CHECKPOINT)
+    add(
+        "others",
+        type=arguments.path,
+        nargs="*",
+        metavar="RUN",
+        help="runs whose curves are drawn too; those that differ in their seed alone are one curve, their mean and sd",
+    )
     add("--dataset", metavar="NAME", help="a config.dataset.name with the same classes (default: the network's own)")
     add(
         "--baseline",
@@ -40,9 +47,9 @@ def add_command(commands: Any) -> None:
     add(
         "--sample",
         type=arguments.count,
-        default=64,
         metavar="N",
-        help="images for what needs further passes, 144 crops, precisions, maps; 0: none (default %(default)s)",
+        help="images of which 10 and 144 crops are seen (default: as many as take a fifth of the time, if that is 16 "
+        "or more); 0: nor other precisions, maps of where it looks, nearest training images",
     )
     add(
         "--save_temperature",
@@ -79,6 +86,7 @@ def _report(flags: argparse.Namespace) -> None:
             output,
             flags.dataset,
             flags.baseline,
+            flags.others,
             flags.sample,
             flags.figures,
             command,

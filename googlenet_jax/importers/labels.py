@@ -7,6 +7,7 @@ every published GoogLeNet's outputs; names from WordNet (https://wordnet.princet
 import codecs
 import os
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +16,20 @@ from googlenet_jax.errors import UserError, reason, where
 _MAX_BYTES = 16 << 20
 # What stands before the name in the usual files: a WordNet number, or an index, with or without punctuation.
 _PREFIX = re.compile(r"^(n\d{8}|\{?\s*\d+\s*:|\d+)[\s,:]+")
+
+
+def named(labels: Sequence[str]) -> list[str]:
+    """Class names, where those that are bare WordNet numbers, as ImageNet's folders are, have the words that they lack.
+
+    Args:
+      labels: such as "n01440764".
+
+    Returns:
+      Such as "n01440764 tench, Tinca tinca"; what is no such number stays as it is.
+    """
+    lines = resources.files(__package__).joinpath("imagenet_classes.txt").read_text().splitlines()
+    known = {line.partition(" ")[0]: line for line in lines}
+    return [known.get(label, label) for label in labels]
 
 
 def read_labels(source: str | None, num_classes: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from googlenet_jax.data.pictures.picture import BadImageError
+from googlenet_jax.data.pictures.picture import BadImageError, largest_shrink
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.report.collect import Predictions
 
@@ -42,7 +42,9 @@ class Album:
         key = id(source), index, side
         if key not in self._known:
             try:
-                pixels = source[index][0].pixels()
+                picture = source[index][0]
+                whole = (0.0, 0.0, float(picture.width), float(picture.height))
+                pixels = picture.region(whole, largest_shrink(whole, side)).pixels
             except BadImageError:
                 pixels = np.full((side, side, 3), 128, np.uint8)
             self._known[key] = self.add(Image.fromarray(pixels), side)

@@ -88,19 +88,26 @@ class _Plot:
         drawing.words((left + right) / 2, bottom + 30, x_name, 12, "middle")
         drawing.words(left, top - 14, title, 13)
 
-    def line(self, points: Sequence[tuple[float, float]], colour: str, dotted: bool = False) -> None:
-        """Draws a line through values; through one alone, a dot."""
+    def band(self, points: Sequence[tuple[float, float, float]], colour: str) -> None:
+        """Fills what lies within some distance of values; points: (x, value, distance)."""
+        upper = [(self.x(x), self.y(y + sd)) for x, y, sd in points]
+        lower = [(self.x(x), self.y(y - sd)) for x, y, sd in points]
+        self.drawing.area([*upper, *lower[::-1]], colour, 0.2)
+
+    def line(self, points: Sequence[tuple[float, float, float]], colour: str, dotted: bool = False) -> None:
+        """Draws a line through values, as `band` has them; through one alone, a dot."""
         if len(points) == 1:
             self.drawing.dot(self.x(points[0][0]), self.y(points[0][1]), 2.5, colour)
             return
         dash, width = ((1.5, 3), 1.4) if dotted else (None, 1.8)
-        self.drawing.line([(self.x(x), self.y(y)) for x, y in points], colour, width, dash)
+        self.drawing.line([(self.x(x), self.y(y)) for x, y, _ in points], colour, width, dash)
 
 
 def _curves(data: dict[str, Any]) -> Drawing:
-    found: dict[str, list[tuple[dict[str, Any], list[tuple[float, float]]]]] = {}
+    found: dict[str, list[tuple[dict[str, Any], list[tuple[float, float, float]]]]] = {}
     for curve in data["curves"]:
-        points = [(x, y) for x, y in curve["points"] if y is not None]
+        times = 100 if curve["name"].startswith("top") else 1
+        points = [(x, times * y, times * sd) for x, y, sd, *_ in ([*p, 0.0] for p in curve["points"]) if y is not None]
         if curve["name"] in _CURVES and points:
             found.setdefault(curve["name"], []).append((curve, points))
     names = [name for name in _CURVES if name in found]
@@ -109,9 +116,9 @@ def _curves(data: dict[str, Any]) -> Drawing:
     drawing = Drawing(across * wide, math.ceil(len(names) / across) * tall + 34)
     for number, name in enumerate(names):
         left, top = number % across * wide + 56, number // across * tall + 36
-        times = 100 if name.startswith("top") else 1
-        lines = [(curve, [(x, times * y) for x, y in points]) for curve, points in found[name]]
-        all_x, all_y = zip(*(point for _, points in lines for point in points), strict=True)
+        lines = found[name]
+        values = [(x, end) for _, points in lines for x, y, sd in points for end in (y - sd, y + sd)]
+        all_x, all_y = zip(*values, strict=True)
         log = name == "learning_rate" and min(all_y) > 0 and max(all_y) / min(all_y) >= 3
         low, high = min(all_y), max(all_y)
         room = 0.0 if log else 0.05 * (high - low)
@@ -121,8 +128,12 @@ def _curves(data: dict[str, Any]) -> Drawing:
         both = len({curve["split"] for curve, _ in lines}) > 1
         for curve, points in lines:
             colour = _COLOURS[runs.index(curve["run"]) % len(_COLOURS)]
+            if curve["seeds"] > 1:
+                plot.band(points, colour)
             plot.line(points, colour, dotted=both and curve["split"] == "train")
-    entries = [(run, _COLOURS[k % len(_COLOURS)], None) for k, run in enumerate(runs)]
+    seeds = {curve["run"]: curve["seeds"] for curve in data["curves"]}
+    told = {run: f"{_short(run)}, mean ± sd of {n} seeds" if n > 1 else _short(run) for run, n in seeds.items()}
+    entries = [(told[run], _COLOURS[k % len(_COLOURS)], None) for k, run in enumerate(runs)]
     styles = [("training images", _SOFT, (1.5, 3.0)), ("validation images", _SOFT, None)]
     _key(drawing, 56, drawing.height - 16, [*entries, *styles])
     return drawing
@@ -235,8 +246,8 @@ def _key(drawing: Drawing, x: float, y: float, entries: Sequence[tuple[str, str,
     """A row of entries: a piece of line, and what it stands for."""
     for text, colour, dash in entries:
         drawing.line([(x, y), (x + 18, y)], colour, 4 if dash is None and colour != _SOFT else 1.6, dash)
-        drawing.words(x + 24, y, _short(text), 12)
-        x += 44 + 6.8 * min(len(text), _LETTERS)
+        drawing.words(x + 24, y, text, 12)
+        x += 44 + 6.8 * len(text)
 
 
 def _short(text: str) -> str:

@@ -1,5 +1,8 @@
 """What a run's own files tell: its recipe, its time, its curves."""
 
+import itertools
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,9 @@ import ml_collections
 
 from googlenet_jax.config import default_config
 from googlenet_jax.config.checks import differences
+from googlenet_jax.config.fields import flatten
+from googlenet_jax.config.from_json import read_json
+from googlenet_jax.runs.directory import CONFIG
 from googlenet_jax.runs.lines import Line, read_lines
 
 _CURVES = ("top1", "top5", "loss", "learning_rate", "gradient_norm", "loss_scale", "skipped", "images_per_second")
@@ -32,32 +38,51 @@ def facts(run: Path) -> dict[str, Any]:
         "epochs": max((line["epoch"] for line in lines), default=None),
         "hours": max((line["seconds"] for line in lines), default=0) / 3600 if lines else None,
         "images_per_second": rates[len(rates) // 2] if rates else None,
-        "repeat": f"python launch.py --config {run / 'config.json'}" if (run / "config.json").is_file() else None,
+        "repeat": f"python launch.py --config {run / CONFIG}" if (run / CONFIG).is_file() else None,
     }
 
 
-def curves(run: Path, name: str) -> list[dict[str, Any]]:
-    """A run's curves by epoch.
+def curves(runs: Sequence[Path], baseline: Path | None = None) -> list[dict[str, Any]]:
+    """Curves of runs by epoch; those that differ in their seed alone become one, their mean.
 
     Args:
-      run: its directory.
-      name: that the report calls it.
+      runs: their directories.
+      baseline: likewise, of a run that stays by itself.
 
     Returns:
-      {"name", "split", "run", "points": [[epoch, value], ...]} each; what does not vary from 0 is left out.
+      {"name", "split", "run", "seeds", "points": [[epoch, value], ...]} each; of several seeds [epoch, mean, sd], sd
+      that of a sample, where each of them was measured. What does not vary from 0 is left out.
     """
-    lines = read_lines(run)
+    groups: dict[str, list[Path]] = {}
+    for run in runs:
+        groups.setdefault(_seedless(run), []).append(run)
+    parts = [*groups.values(), *([[baseline]] if baseline else [])]
+    names = [members[0].name for members in parts]
     found = []
-    for split in ("train", "val"):
-        own = [line for line in lines if line["split"] == split]
-        for field in _CURVES:
-            points = _points(own, field)
-            if points and any(value for _, value in points):
-                found.append({"name": field, "split": split, "run": name, "points": points})
+    for members, name in zip(parts, names, strict=True):
+        about = {"run": name if names.count(name) == 1 else str(members[0]), "seeds": len(members)}
+        lines = [read_lines(run) for run in members]
+        for split, field in itertools.product(("train", "val"), _CURVES):
+            points = _points([[line for line in own if line["split"] == split] for own in lines], field)
+            if any(point[1] for point in points):
+                found.append({"name": field, "split": split, **about, "points": points})
     return found
 
 
-def _points(lines: list[Line], field: str) -> list[list[float]]:
-    points = [[round(line["epoch"], 4), float(f"{line[field]:.6g}")] for line in lines if field in line]
+def _seedless(run: Path) -> str:
+    """A run's recipe but for its seed; of one that does not tell, the run itself."""
+    if not (run / CONFIG).is_file():
+        return str(run)
+    return repr(flatten(read_json(run / CONFIG)) | {"seed": None})
+
+
+def _points(runs: list[list[Line]], field: str) -> list[list[float]]:
+    measured = [{round(line["epoch"], 4): line[field] for line in lines if field in line} for lines in runs]
+    points = []
+    for epoch in measured[0]:
+        values = [own[epoch] for own in measured if epoch in own]
+        if len(values) == len(runs):
+            spread = [statistics.stdev(values)] if len(runs) > 1 else []
+            points.append([epoch, *(float(f"{value:.6g}") for value in (statistics.fmean(values), *spread))])
     step = -(-len(points) // _MOST_POINTS)
     return points[::-step][::-1] if step > 1 else points  # the last one stays

@@ -1,5 +1,6 @@
 """What a report tells of the network's inside: filters, branches, dead channels, heads, crops, precisions."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -13,14 +14,14 @@ from googlenet_jax.data.loader import eval_batches
 from googlenet_jax.data.order import spread
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
-from googlenet_jax.models.folding import fold
 from googlenet_jax.net import Net
 from googlenet_jax.report.cards import Album
 from googlenet_jax.report.collect import BRANCHES, Inside, Predictions
+from googlenet_jax.report.probe import Probe
 from googlenet_jax.system.parallel import replicate
 
 _SCALE = 4  # a filter's pixels in its picture
-_PROTOCOLS = (1, 10, 144)
+_PROTOCOLS = (10, 144)
 
 
 class Sample:
@@ -44,23 +45,27 @@ class Sample:
 
 def inside(
     net: Net,
+    probe: Probe,
     found: Inside,
     predictions: Predictions,
     source: Source,
     config: ml_collections.ConfigDict,
     album: Album,
-    sample: int,
+    few: int,
+    crops: int,
 ) -> dict[str, Any]:
     """The report's section.
 
     Args:
       net: the network.
+      probe: of it.
       found: what `collect` counted.
       predictions: likewise.
       source: the images.
       config: how they are loaded.
       album: for the picture of the filters.
-      sample: images that further passes see; 0: there are none.
+      few: images that other precisions see; 0: none.
+      crops: images of which 10 and 144 crops are seen; 0: none.
 
     Returns:
       See the section "inside" of the report's data.
@@ -76,8 +81,8 @@ def inside(
             for name, largest in found.largest.items()
         ],
         "heads": [{"name": name, "top1": float(each.mean())} for name, each in right.items()],
-        "crops": _crops(net, source, config, sample) if sample else [],
-        "precision": _precisions(net, source, predictions, sample) if sample else [],
+        "crops": _crops(net, source, predictions, config, crops) if crops else [],
+        "precision": _precisions(net, probe, source, predictions, config, few) if few else [],
     }
 
 
@@ -96,45 +101,42 @@ def _filters(net: Net) -> Image.Image:
     return Image.fromarray(sheet)
 
 
-def _crops(net: Net, source: Source, config: ml_collections.ConfigDict, sample: int) -> list[dict[str, Any]]:
+def _crops(
+    net: Net, source: Source, predictions: Predictions, config: ml_collections.ConfigDict, sample: int
+) -> list[dict[str, Any]]:
     """Top-1 by test protocol, on the same images."""
-    few = Sample(source, spread(len(source), sample))
+    rows = spread(len(predictions.places), sample)
+    few = Sample(source, predictions.places[rows])
+    right = predictions.log_probabilities[rows].argmax(-1) == predictions.labels[rows]
+    found = [{"crops": 1, "top1": float(right.mean()), "images": len(rows)}]
     devices = jax.devices()
     member = Member(net.model, net.preprocess, net.model.num_classes, net.temperature)
     variables = [replicate(net.variables, devices)]
-    rows = []
     for crops in _PROTOCOLS:
-        bad_images = BadImageLog(config.dataset.bad_images)
         cut = windows_of([net.preprocess], crops)
+        bad_images = BadImageLog(config.dataset.bad_images)
         batches = eval_batches(few, config, cut, bad_images, eval_batch_size(config, devices, crops))
-        result = Evaluator([member], devices, mirror=crops > 1).run(variables, batches)
-        rows.append({"crops": crops, "top1": result.values["top1"], "images": int(result.seen.sum())})
-    return rows
+        result = Evaluator([member], devices, mirror=True).run(variables, batches)
+        found.append({"crops": crops, "top1": result.values["top1"], "images": int(result.seen.sum())})
+    return found
 
 
-def _precisions(net: Net, source: Source, predictions: Predictions, sample: int) -> list[dict[str, Any]]:
+def _precisions(
+    net: Net, probe: Probe, source: Source, predictions: Predictions, config: ml_collections.ConfigDict, few: int
+) -> list[dict[str, Any]]:
     """Top-1 in other precisions, and how often the likeliest class stays the same, on the same images.
 
     Batch norm is folded away first. int8: weights rounded to 8 bits by output channel, activations as they are.
     """
-    rows = spread(len(predictions.places), sample)
+    rows = spread(len(predictions.places), few)
     crops = np.stack([net.preprocess.crop(source[int(i)][0]) for i in predictions.places[rows]])
     labels = predictions.labels[rows]
-    model, variables = fold(net.model, net.variables)
-    programs = {
-        "float32": (model, variables),
-        "bfloat16": (model.clone(dtype=jnp.bfloat16), variables),
-        "int8 weights": (model, jax.tree.map(_rounded, variables)),
+    half = Probe(dataclasses.replace(net, model=net.model.clone(dtype=jnp.bfloat16)), config)
+    classes = {
+        "float32": predictions.log_probabilities[rows].argmax(-1),
+        "bfloat16": half.look(crops)[0].argmax(-1),
+        "int8 weights": probe.look(crops, _rounded)[0].argmax(-1),
     }
-    classes = {}
-    for name, (its_model, its_variables) in programs.items():
-
-        @jax.jit
-        def run(variables: Any, images: jax.Array, its_model: Any = its_model) -> jax.Array:
-            return its_model.apply(variables, net.preprocess.normalize(images), train=False).argmax(-1)
-
-        parts = [np.asarray(run(its_variables, part)) for part in np.array_split(crops, -(-len(crops) // 32))]
-        classes[name] = np.concatenate(parts)
     return [
         {
             "name": name,

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,21 @@ from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.errors import where as place_of
 from googlenet_jax.evaluate.checkpoints import check_classes
+from googlenet_jax.importers.labels import named
 from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.report import history, sections
-from googlenet_jax.report.cards import Album, Cards
-from googlenet_jax.report.collect import Predictions, collect, features_of
+from googlenet_jax.report.cards import Album, Cards, name_of
+from googlenet_jax.report.collect import Predictions, collect
 from googlenet_jax.report.figures import write_figures
 from googlenet_jax.report.html import write_page
-from googlenet_jax.report.inside import inside
-from googlenet_jax.report.tables import write_tables
+from googlenet_jax.report.inside import Sample, inside
+from googlenet_jax.report.probe import Probe
+from googlenet_jax.report.tables import write_images, write_tables
 from googlenet_jax.report.where import where
 from googlenet_jax.system.files import replace_file
 
 Advance = Callable[[str, int, int], object]
+_FEW, _FEWEST = 64, 16  # images that are looked at in other ways
 
 
 def make_report(
@@ -35,7 +38,8 @@ def make_report(
     output: Path,
     dataset: str | None = None,
     baseline: str | None = None,
-    sample: int = 64,
+    others: Sequence[str] = (),
+    sample: int | None = None,
     figures: bool = False,
     command: str = "",
     advance: Advance = lambda what, done, total: None,
@@ -47,8 +51,9 @@ def make_report(
       output: `index.html`; `report.json` and the tables as CSV are written beside it.
       dataset: a `dataset.name` with the same classes; None: the one that the network was trained on.
       baseline: another network, as `path`, which sees the same images.
-      sample: images that further passes see (144 crops, precisions), and share by which training images are looked
-        through for the nearest; 0: no further passes.
+      others: runs whose curves are drawn too; see `history.curves`.
+      sample: images of which 10 and 144 crops are seen; None: one of a thousand, at most 64, and none if those are too
+        few to tell anything; 0: nor are there other precisions, maps, or a search for the nearest training images.
       figures: whether to write figures as SVG and PNG too.
       command: that repeats the report.
       advance: told what is done, and how many of how many images.
@@ -59,20 +64,25 @@ def make_report(
     Raises:
       UserError: if a network or the images cannot be read, or the classes do not agree.
     """
+    for each in [path, *others] if others else ():
+        if _run(each) is None:
+            raise UserError(f"{place_of(each)} has no metrics.jsonl: of several RUNs each is there for its curves")
     net = load(path)
     config = net.config if dataset is None else override(net.config, {"dataset.name": dataset})
     training, source = open_source(config)
     check_classes(source.labels, net.labels, config.dataset.name, path)
-    predictions = collect(net, source, config, _step(advance, "evaluating", len(source)))
+    probe = Probe(net, config) if isinstance(net, Net) else None
+    predictions = collect(net, source, config, _step(advance, "evaluating", len(source)), probe)
     if not len(predictions.labels):
         raise UserError(f"{config.dataset.name}: there is no image that can be read")
     choice = sections.Choice(predictions)
     album = Album()
     cards = Cards(album, source, predictions, training)
-    run = Path(path) if (Path(path) / "metrics.jsonl").is_file() else None
-    left_out = _left_out(net, run, sample)
-    if isinstance(net, Net) and sample:
-        cards.nearest = _nearest(net, training, predictions, choice.rows(), advance)
+    run = _run(path)
+    crops = _crops(len(choice.labels)) if sample is None else sample
+    left_out = _left_out(net, run, sample, crops)
+    if isinstance(net, Net) and probe and sample != 0:
+        cards.nearest = _nearest(net, probe, training, config, predictions, choice.rows(), advance)
     data: dict[str, Any] = {
         "title": Path(path).name or str(path),
         "kind": "run" if run else "exported file" if isinstance(net, ExportedNet) else "imported checkpoint",
@@ -81,17 +91,15 @@ def make_report(
         "family": net.model.variant.name if isinstance(net, Net) else net.description.family,
         "image_size": net.preprocess.image_size,
         "command": command,
-        "labels": list(net.labels),
+        "labels": named(net.labels),
         "dataset": {"name": config.dataset.name, "images": len(choice.labels), "unreadable": predictions.unreadable},
         "left_out": left_out,
         "headline": sections.rates(choice) | {"recipe": history.recipe(net.config)} | _facts(run),
-        "curves": history.curves(run, Path(path).name) if run else None,
+        "curves": history.curves(_runs([path, *others]), _run(baseline)) if run else None,
         "baseline": None,
     }
     if baseline is not None:
         data["baseline"] = _baseline(baseline, net, config, source, choice, cards, advance)
-        if data["curves"] is not None and (Path(baseline) / "metrics.jsonl").is_file():
-            data["curves"] += history.curves(Path(baseline), _other_name(baseline, path))
     data |= {
         "classes": sections.classes(choice),
         "confusion": sections.confusions(choice, cards),
@@ -102,18 +110,24 @@ def make_report(
         "inside": None,
         "where": None,
     }
-    if isinstance(net, Net):
+    if isinstance(net, Net) and probe:
         assert predictions.inside is not None
         advance("looking inside", 0, 1)
-        data["inside"] = inside(net, predictions.inside, predictions, source, config, album, sample)
-        shown = choice.shown_right, choice.shown_wrong
-        if sample and len(shown[0]) + len(shown[1]):
-            data["where"] = where(net, source, predictions, cards, album, *map(list, shown))
+        few = 0 if sample == 0 else _FEW
+        data["inside"] = inside(net, probe, predictions.inside, predictions, source, config, album, few, crops)
+        if few:
+            shown = choice.shown_right, choice.shown_wrong
+            data["where"] = where(net, probe, source, predictions, cards, album, *map(list, shown))
+            if data["where"] is None:
+                left_out.append(
+                    f"where it looks: at {net.preprocess.image_size} px the last block sees one place alone"
+                )
     data["thumbnails"] = album.thumbnails
     data = _finite(data)
     output.parent.mkdir(parents=True, exist_ok=True)
     replace_file(output.with_name("report.json"), json.dumps(data, allow_nan=False))
     write_tables(output.parent, data)
+    write_images(output.parent, data["labels"], (name_of(source, int(i)) for i in predictions.places), predictions)
     write_page(output, data)
     if figures:
         write_figures(output.parent / "figures", data)
@@ -124,14 +138,22 @@ def _step(advance: Advance, what: str, total: int) -> Callable[[int], object]:
     return lambda images: advance(what, images, total)
 
 
-def _left_out(net: Classifier, run: Path | None, sample: int) -> list[str]:
+def _crops(images: int) -> int:
+    """Of how many images 10 and 144 crops are seen in a fifth of the time that all of them take."""
+    few = min(images // 1000, _FEW)
+    return few if few >= _FEWEST else 0
+
+
+def _left_out(net: Classifier, run: Path | None, sample: int | None, crops: int) -> list[str]:
     lines = []
     if run is None:
         lines.append("curves: there are metrics of a training in its run alone")
     if not isinstance(net, Net):
         lines.append("inside, where it looks, nearest training images: an exported file shows its outputs alone")
-    elif not sample:
-        lines.append("crops, precisions, where it looks, nearest training images: asked for by --sample 64")
+    elif sample == 0:
+        lines.append("crops, precisions, where it looks, nearest training images: left out by --sample 0")
+    elif not crops:
+        lines.append("the gain of 10 and 144 crops, which takes longer than all else: asked for by --sample 64")
     return lines
 
 
@@ -150,21 +172,39 @@ def _baseline(
     return {"title": Path(path).name, "source": path} | sections.rates(found) | sections.against(choice, found, cards)
 
 
-def _other_name(path: str, than: str) -> str:
-    """A baseline's name; its whole path where the two are called alike."""
-    return path if Path(path).name == Path(than).name else Path(path).name
+def _run(path: str | None) -> Path | None:
+    """A path as that of a run that left metrics; None if it is none."""
+    return Path(path) if path is not None and (Path(path) / "metrics.jsonl").is_file() else None
+
+
+def _runs(paths: Sequence[str]) -> list[Path]:
+    """Those of the paths that are runs, each once."""
+    found = {run.resolve(): run for run in map(_run, paths) if run}
+    return [*found.values()]
 
 
 def _nearest(
-    net: Net, training: Source, predictions: Predictions, rows: np.ndarray, advance: Advance
+    net: Net,
+    probe: Probe,
+    training: Source,
+    config: Any,
+    predictions: Predictions,
+    rows: np.ndarray,
+    advance: Advance,
 ) -> dict[int, int]:
-    """Of each row the training image that is nearest by the angle between features, of a fifth as many as there are."""
-    assert predictions.features is not None
-    indices = spread(len(training), max(len(predictions.labels) // 10, 64))
-    advance("training images", 0, len(indices))
-    features = _unit(features_of(net, training, indices))
-    own = _unit(predictions.features[rows].astype(np.float32))
-    return {int(row): int(indices[i]) for row, i in zip(rows, (own @ features.T).argmax(-1), strict=True)}
+    """Of each row the training image that is nearest by the angle between features.
+
+    Sought among a twentieth as many as there are validation images: all would take as long as an epoch of training.
+    """
+    indices = spread(len(training), max(len(predictions.labels) // 20, _FEW))
+    step = _step(advance, "training images", len(indices))
+    found = collect(net, Sample(training, indices), config, step, probe)
+    if not len(found.places):
+        return {}
+    assert predictions.features is not None and found.features is not None
+    own, theirs = (_unit(each.astype(np.float32)) for each in (predictions.features[rows], found.features))
+    nearest = indices[found.places[(own @ theirs.T).argmax(-1)]]
+    return dict(zip(rows.tolist(), nearest.tolist(), strict=True))
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

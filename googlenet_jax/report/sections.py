@@ -1,5 +1,6 @@
 """The sections of a report that follow from the predictions alone."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from googlenet_jax.report.collect import Predictions
 
 CLASS_COLUMNS = ("n", "top1", "low", "high", "top5", "precision", "confidence", "outlier")
 _MISTAKES, _UNCERTAIN, _SUSPECTS, _PAIRS, _EXAMPLES, _FLIPS = 24, 12, 24, 20, 3, 12
+_FEWEST_EXAMPLES, _MOST_EXAMPLES = 200, 600  # of all cells together: of 2 to 4 KB each, and 3 ms
 
 
 class Choice:
@@ -23,24 +25,42 @@ class Choice:
     def __init__(self, predictions: Predictions):
         logs, labels = predictions.log_probabilities, predictions.labels
         self.predictions, self.labels = predictions, labels
-        self.probabilities = np.exp(logs)
         self.predicted = logs.argmax(-1)
         self.right = self.predicted == labels
-        confidence = self.probabilities.max(-1)
+        confidence = np.exp(logs.max(-1))
         self.losses = -logs[np.arange(len(labels)), labels].astype(np.float64)
         wrong = np.flatnonzero(~self.right)
         self.mistakes = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MISTAKES]
         self.uncertain = np.argsort(confidence, kind="stable")[:_UNCERTAIN]
-        self.suspects = confusion.suspects(self.probabilities, labels)
         self.cells = confusion.confusion(labels, self.predicted)
         self.pairs = confusion.confused_pairs(self.cells, _PAIRS)
-        # Of a pair those that it is most sure of, and of right and wrong ones some of all classes.
-        self.examples = [
-            rows[np.argsort(-confidence[rows], kind="stable")][:_EXAMPLES]
-            for rows in (np.flatnonzero((labels == p.true) & (self.predicted == p.predicted)) for p in self.pairs)
-        ]
+        self.examples = self._examples(confidence)
+        # Of right and wrong ones some of all classes.
         self.shown_right = _spread_over_classes(np.flatnonzero(self.right), labels, 8)
         self.shown_wrong = _spread_over_classes(wrong, labels, 8)
+
+    @functools.cached_property
+    def probabilities(self) -> np.ndarray:
+        """(n, classes) float32; as large as the predictions, and not asked for of a baseline."""
+        return np.exp(self.predictions.log_probabilities)
+
+    @functools.cached_property
+    def suspects(self) -> confusion.Suspects:
+        """Labels that look wrong."""
+        return confusion.suspects(self.probabilities, self.labels)
+
+    def _examples(self, confidence: np.ndarray) -> list[tuple[confusion.Cell, np.ndarray]]:
+        """Of cells those images that it is most sure of, of the largest confusions first, as far as a page has room."""
+        room = min(max(len(self.labels) // 15, _FEWEST_EXAMPLES), _MOST_EXAMPLES)
+        by_cell = np.lexsort((-confidence, self.predicted, self.labels))  # in the order of the cells
+        starts = np.cumsum([0, *(cell.n for cell in self.cells)])
+        found = []
+        for k in sorted(range(len(self.cells)), key=lambda k: (len(set(self.cells[k][:2])) == 1, -self.cells[k].n)):
+            rows = by_cell[starts[k] : starts[k + 1]][: min(_EXAMPLES, room)]
+            room -= len(rows)
+            if len(rows):
+                found.append((self.cells[k], rows))
+        return found
 
     def rows(self) -> np.ndarray:
         """All rows whose cards name the nearest training image."""
@@ -77,13 +97,11 @@ def classes(choice: Choice) -> list[dict[str, Any]]:
 
 
 def confusions(choice: Choice, cards: Cards) -> dict[str, Any]:
-    """The matrix, and the pairs that are confused most."""
-    pairs = [
-        {"true": p.true, "predicted": p.predicted, "count": p.n, "share": p.share, "examples": cards.all(rows)}
-        for p, rows in zip(choice.pairs, choice.examples, strict=True)
-    ]
+    """The matrix, the pairs that are confused most, and examples of cells as [true, predicted, cards]."""
+    pairs = [{"true": p.true, "predicted": p.predicted, "count": p.n, "share": p.share} for p in choice.pairs]
+    examples = [[cell.true, cell.predicted, cards.all(rows)] for cell, rows in choice.examples]
     order = confusion.class_order(choice.cells, choice.probabilities.shape[1])
-    return {"order": order, "counts": [list(cell) for cell in choice.cells], "pairs": pairs}
+    return {"order": order, "counts": [list(cell) for cell in choice.cells], "pairs": pairs, "examples": examples}
 
 
 def suspicious(choice: Choice, cards: Cards) -> list[dict[str, Any]]:
@@ -99,7 +117,8 @@ def calibrations(choice: Choice) -> dict[str, Any]:
     if len(labels) < 2:
         measured = fitted
     temperature = calibration.fit_temperature(logs[fitted], labels[fitted])
-    after = np.exp(calibration.tempered(logs[measured], temperature))
+    after = calibration.tempered(logs[measured], temperature)
+    np.exp(after, out=after)
     return {
         "before": _calibration(choice.probabilities[measured], labels[measured]),
         "after": _calibration(after, labels[measured]),

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from googlenet_jax.report.collect import Predictions
 from googlenet_jax.report.sections import CLASS_COLUMNS
 from googlenet_jax.system.files import replace_file
 
@@ -22,8 +25,9 @@ def write_tables(directory: Path, data: dict[str, Any]) -> None:
     _write(directory / "classes.csv", ("class", *CLASS_COLUMNS), by_class)
     counts = ([labels[true], labels[predicted], n] for true, predicted, n in data["confusion"]["counts"])
     _write(directory / "confusion.csv", ("true", "predicted", "images"), counts)
-    points = ([c["run"], c["split"], c["name"], *point] for c in data["curves"] or () for point in c["points"])
-    _write(directory / "curves.csv", ("run", "split", "name", "epoch", "value"), points)
+    measured = ((curve, point) for curve in data["curves"] or () for point in curve["points"])
+    points = ([c["run"], c["seeds"], c["split"], c["name"], *point] for c, point in measured)
+    _write(directory / "curves.csv", ("run", "seeds", "split", "name", "epoch", "value", "sd"), points)
     parts = ("before", "after")
     bins = ([when, *each.values()] for when in parts for each in data["calibration"][when]["bins"])
     _write(directory / "calibration.csv", ("when", "confidence", "accuracy", "low", "high", "images"), bins)
@@ -33,6 +37,22 @@ def write_tables(directory: Path, data: dict[str, Any]) -> None:
             for card in data[name]
         )
         _write(directory / f"{name}.csv", ("image", "true", "predicted", "probability", *more), cards)
+
+
+def write_images(directory: Path, labels: Sequence[str], names: Iterable[str], predictions: Predictions) -> None:
+    """Writes `images.csv`: every image with its label, the likeliest class, and the probabilities of both.
+
+    Args:
+      directory: the report's.
+      labels: class names.
+      names: of the predictions' images, in their order.
+      predictions: of them.
+    """
+    logs, true = predictions.log_probabilities, predictions.labels
+    likeliest, every = logs.argmax(-1), np.arange(len(true))
+    shares = [[f"{p:.4g}" for p in np.exp(logs[every, classes])] for classes in (true, likeliest)]
+    rows = zip(names, (labels[c] for c in true), (labels[c] for c in likeliest), *shares, strict=True)
+    _write(directory / "images.csv", ("image", "true", "predicted", "probability_true", "probability_predicted"), rows)
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

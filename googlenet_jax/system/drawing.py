@@ -35,6 +35,12 @@ class _Dot(NamedTuple):
     colour: str
 
 
+class _Area(NamedTuple):
+    corners: Sequence[tuple[float, float]]
+    colour: str
+    opacity: float
+
+
 class _Words(NamedTuple):
     x: float
     y: float
@@ -45,12 +51,15 @@ class _Words(NamedTuple):
     turned: bool
 
 
+_Mark = _Line | _Box | _Dot | _Area | _Words
+
+
 class Drawing:
     """A white sheet; what is drawn later lies above. Lengths are pixels, y grows downwards, colours are "#rrggbb"."""
 
     def __init__(self, width: int, height: int):
         self.width, self.height = width, height
-        self._marks: list[_Line | _Box | _Dot | _Words] = []
+        self._marks: list[_Mark] = []
 
     def line(
         self,
@@ -69,6 +78,10 @@ class Drawing:
     def dot(self, x: float, y: float, radius: float, colour: str) -> None:
         """Fills a circle."""
         self._marks.append(_Dot(x, y, radius, colour))
+
+    def area(self, corners: Sequence[tuple[float, float]], colour: str, opacity: float = 1) -> None:
+        """Fills a polygon; opacity: 0..1, of what lies below 1 - opacity shows through."""
+        self._marks.append(_Area(corners, colour, opacity))
 
     def words(
         self,
@@ -110,7 +123,7 @@ def round_numbers(low: float, high: float) -> list[float]:
     return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _as_svg(mark: _Line | _Box | _Dot | _Words) -> str:
+def _as_svg(mark: _Mark) -> str:
     if isinstance(mark, _Line):
         way = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in mark.points)
         dash = f' stroke-dasharray="{mark.dash[0]:g} {mark.dash[1]:g}"' if mark.dash else ""
@@ -120,6 +133,9 @@ def _as_svg(mark: _Line | _Box | _Dot | _Words) -> str:
         return f'<rect {place} fill="{mark.colour}"/>'
     if isinstance(mark, _Dot):
         return f'<circle cx="{mark.x:.1f}" cy="{mark.y:.1f}" r="{mark.radius:g}" fill="{mark.colour}"/>'
+    if isinstance(mark, _Area):
+        way = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in mark.corners) + "Z"
+        return f'<path d="{way}" fill="{mark.colour}" fill-opacity="{mark.opacity:g}"/>'
     turned = f' transform="rotate(-90 {mark.x:.1f} {mark.y:.1f})"' if mark.turned else ""
     place = f'x="{mark.x:.1f}" y="{mark.y:.1f}" dy=".35em" font-size="{mark.size:g}" text-anchor="{mark.anchor}"'
     # What XML does not allow, such as a control character in a file's name, would make the file unreadable.
@@ -127,7 +143,7 @@ def _as_svg(mark: _Line | _Box | _Dot | _Words) -> str:
     return f'<text {place} fill="{mark.colour}"{turned}>{html.escape(text)}</text>'
 
 
-def _paint(sheet: "Image", mark: _Line | _Box | _Dot | _Words, factor: int) -> None:
+def _paint(sheet: "Image", mark: _Mark, factor: int) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
     pen = ImageDraw.Draw(sheet)
@@ -143,6 +159,10 @@ def _paint(sheet: "Image", mark: _Line | _Box | _Dot | _Words, factor: int) -> N
     elif isinstance(mark, _Dot):
         x, y, radius = (value * factor for value in (mark.x, mark.y, mark.radius))
         pen.ellipse([(x - radius, y - radius), (x + radius, y + radius)], mark.colour)
+    elif isinstance(mark, _Area):
+        glaze = ImageDraw.Draw(sheet, "RGBA")  # lays colours over each other
+        corners = [(x * factor, y * factor) for x, y in mark.corners]
+        glaze.polygon(corners, f"{mark.colour}{round(255 * mark.opacity):02x}")
     else:
         font = ImageFont.load_default(mark.size * factor)
         if not mark.turned:

@@ -19,20 +19,21 @@ class Page(NamedTuple):
 def build_page(
     package: str, name: str, scripts: Sequence[str], allowed: Sequence[str] = (), data: dict[str, Any] | None = None
 ) -> Page:
-    """Puts a page together from the files in `page/` of a package.
+    """Puts a page together from the files in `page/` of a package, and of this one what all pages share.
 
     Args:
       package: whose `page/` has NAME.html, with places such as {{style}}, and NAME.css.
       name: of the page.
-      scripts: names of the files that make up its script, in their order.
+      scripts: names of the files that make up its script, in their order; they go on from `elements.js`.
       allowed: directives of the policy beyond the page's own style and script, such as "img-src data:".
       data: for the place {{data}}, as JSON that cannot end the element that holds it.
 
     Returns:
       A `Page`, whose policy is at {{policy}} too if the template has that place.
     """
-    files = resources.files(package).joinpath("page")
-    script = "".join(files.joinpath(one).read_text(encoding="utf-8") for one in scripts)
+    shared, files = (resources.files(each).joinpath("page") for each in (__package__, package))
+    sources = [shared.joinpath("elements.js"), *map(files.joinpath, scripts)]
+    script = "".join(part.read_text(encoding="utf-8") for part in sources)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     own = ("default-src 'none'", f"script-src 'sha256-{digest}'", "style-src 'unsafe-inline'")
     parts = {

@@ -20,7 +20,7 @@ import googlenet_jax as gn
 from googlenet_jax.errors import UserError
 from googlenet_jax.importers import published
 from googlenet_jax.importers.importer import import_checkpoint
-from googlenet_jax.importers.labels import read_labels
+from googlenet_jax.importers.labels import named, read_labels
 
 TORCH = peers.tensors("torchvision")
 CAFFE = peers.tensors("caffe")
@@ -269,6 +269,7 @@ def test_a_download_is_verified(tmp_path, monkeypatch):
 def test_labels(tmp_path, monkeypatch):
     assert read_labels("imagenet", 1000)[:2] == ["tench, Tinca tinca", "goldfish, Carassius auratus"]
     assert read_labels(None, 1000)[-1] == "toilet tissue, toilet paper, bathroom tissue"
+    assert named(["n01440764", "tench", "n00000000"]) == ["n01440764 tench, Tinca tinca", "tench", "n00000000"]
     (tmp_path / "labels.txt").write_text("{0: 'cat',\n 1: 'dog'}\n")
     assert read_labels(str(tmp_path / "labels.txt"), 2) == ["cat", "dog"]
     for encoding in ("utf-8-sig", "utf-16"):

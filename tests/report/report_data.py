@@ -87,10 +87,8 @@ def report_data(
                 counts.append([c, other, int(count)])
     right = sum(row[2] for row in counts[:classes])
     wrong = sorted((row for row in counts[classes:]), key=lambda row: -row[2])[:20]
-    pairs = [
-        {"true": t, "predicted": p, "count": k, "share": k / n, "examples": [a_card(t) for _ in range(4)]}
-        for t, p, k in wrong
-    ]
+    pairs = [{"true": t, "predicted": p, "count": k, "share": k / n} for t, p, k in wrong]
+    examples = [[t, p, [a_card(t, wrong=t != p) for _ in range(3)]] for t, p, _ in [*wrong, *counts[:5]]]
     in_all = classes * n
     table = [
         {
@@ -142,7 +140,12 @@ def report_data(
         "baseline": _baseline(right, in_all, a_card, rng, classes),
         "curves": _curves(rng),
         "classes": table,
-        "confusion": {"order": [int(c) for c in np.roll(np.arange(classes), 3)], "counts": counts, "pairs": pairs},
+        "confusion": {
+            "order": [int(c) for c in np.roll(np.arange(classes), 3)],
+            "counts": counts,
+            "pairs": pairs,
+            "examples": examples,
+        },
         "mistakes": [a_card() for _ in range(24)],
         "uncertain": [a_card() for _ in range(12)],
         "suspects": [a_card(suggested=int(rng.integers(classes)), score=0.95 - 0.03 * k) for k in range(24)],
@@ -199,7 +202,7 @@ def _baseline(right: int, n: int, a_card: Any, rng: np.random.Generator, classes
 
 def _curves(rng: np.random.Generator) -> list[dict[str, Any]]:
     found = []
-    for run, epochs in (("imagenette", 20), ("short", 3)):
+    for run, epochs, seeds in (("imagenette", 20, 3), ("short", 3, 1)):
         x = np.arange(1, epochs + 1)
         noise = rng.normal(0, 0.01, (len(CURVES), epochs))
         values = {
@@ -217,8 +220,9 @@ def _curves(rng: np.random.Generator) -> list[dict[str, Any]]:
                 shift = {"loss": 0.25, "top1": -0.04, "top5": -0.01}[name] if split == "val" else 0.0
                 still = name in ("learning_rate", "loss_scale", "skipped")
                 y = values[name] * (1 if still else 1 + noise[k]) + shift
-                points = [[float(at), float(value)] for at, value in zip(x, y, strict=True)]
-                found.append({"name": name, "split": split, "run": run, "points": points})
+                sd = [] if seeds == 1 else [0.0] if still else [0.02]
+                points = [[float(at), float(value), *sd] for at, value in zip(x, y, strict=True)]
+                found.append({"name": name, "split": split, "run": run, "seeds": seeds, "points": points})
     return found
 
 

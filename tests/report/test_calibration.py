@@ -8,7 +8,9 @@ from scipy import special, stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
+from googlenet_jax.report import sections
 from googlenet_jax.report.calibration import TEMPERATURES, calibration, equal_mass_bins, fit_temperature, tempered
+from googlenet_jax.report.collect import Predictions
 
 
 def planted(n, classes, temperature=1.0, seed=0):
@@ -141,3 +143,16 @@ def test_many_images_of_many_classes_fit_in_memory():
     assert temperature == pytest.approx(1.5, rel=0.02)
     assert after.dtype == np.float16
     assert 5 * (peak + log_probabilities.nbytes) < 1e9
+
+
+def test_a_report_measures_the_temperature_on_images_that_it_was_not_fitted_on():
+    log_probabilities, labels = planted(4001, 10, 2.0)
+    found = sections.calibrations(
+        sections.Choice(Predictions(np.arange(4001), labels, log_probabilities, None, None, 0))
+    )
+    assert (found["fitted_on"], found["measured_on"]) == (2001, 2000)
+    assert found["temperature"] == pytest.approx(fit_temperature(log_probabilities[::2], labels[::2]))
+    expected = calibration(np.exp(tempered(log_probabilities[1::2], found["temperature"])), labels[1::2])
+    assert found["after"]["nll"] == pytest.approx(expected.nll, rel=1e-5)
+    for score in ("ece", "nll", "brier"):
+        assert found["after"][score] < found["before"][score]

@@ -213,6 +213,10 @@ def test_the_matrix_tells_of_its_cells(written, reader):
     assert reader.run("return sight.span") < len(order)
     reader.one("#zoom-all").click()
     assert reader.run("return sight.span") == len(order)
+    reader.run("goTo(arguments[0], arguments[0])", order.index(0))
+    reader.one("#matrix").send_keys("\ue007")  # Enter shows images of this cell, of right ones
+    assert reader.one("#cell").text.startswith(f"{LABELS[0]}: ")
+    assert len(reader.all("#cell-cards button")) == 3 and "images.csv" in reader.one("#cell-cards .note").text
 
 
 def test_the_matrix_of_many_classes_is_found_by_its_pairs(written, reader):
@@ -230,6 +234,10 @@ def test_curves_tell_their_values_and_runs_can_be_hidden(written, reader):
     chart.send_keys("\ue011")  # the first epoch
     (first,) = (c["points"][0] for c in data["curves"] if (c["name"], c["split"], c["run"]) == ("top1", "val", "short"))
     assert f"short, val: {100 * first[1]:.1f}" in reader.one("#tip").text.replace("\xa0", " ")
+    chart.send_keys("\ue010")  # the last one
+    assert re.search(r"imagenette, val: [\d.]+ % ± 2.0 %", reader.one("#tip").text.replace("\xa0", " "))
+    assert len(reader.all('[data-curve="top1"] .band')) == 2
+    assert "Mean of 3 seeds" in reader.one("#curves .finding").text
     lines = len(reader.all('[data-curve="top1"] .line'))
     reader.all("#curves .legend button")[1].click()
     assert len(reader.all('[data-curve="top1"] .line')) == lines // 2

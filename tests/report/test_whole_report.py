@@ -107,13 +107,21 @@ def check_what_is_written(report):
     page = output.read_text()
     assert len(page) < 5 << 20 and "http://" not in page.replace("http://www.w3.org", "")
     stored = json.loads(output.with_name("report.json").read_text())
-    assert stored == data and len(stored["where"]["deletion"]["share"]) == 11
+    assert stored == data and len(stored["where"]["deletion"]["share"]) == 6
     assert [row["crops"] for row in stored["inside"]["crops"]] == [1, 10, 144]
     assert stored["inside"]["precision"][0] == stored["inside"]["precision"][0] | {"name": "float32", "agreement": 1.0}
     with output.with_name("classes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == data["labels"] and float(rows[0]["top1"]) == data["classes"][0]["top1"]
     assert (output.parent / "figures" / "curves.svg").is_file()
+    with output.with_name("images.csv").open() as file:
+        images = list(csv.DictReader(file))
+    right = sum(row["true"] == row["predicted"] for row in images)
+    assert right / len(images) == pytest.approx(data["headline"]["top1"]["value"], rel=1e-5)
+    counts = {(true, predicted): n for true, predicted, n in data["confusion"]["counts"]}
+    for true, predicted, cards in data["confusion"]["examples"]:
+        assert len(cards) == min(3, counts[true, predicted])
+        assert all((card["true"], card["predicted"]) == (true, predicted) for card in cards)
     thumbs = [card["thumb"] for card in data["mistakes"] + data["uncertain"]]
     assert all(data["thumbnails"][thumb].startswith("data:image/webp") for thumb in thumbs)
 
@@ -123,7 +131,7 @@ def check_the_runs_own_story(run, report):
     assert {"field": "optimizer.ema_decay", "value": "0.9", "default": "None"} in facts["recipe"]
     assert recipe(gn.load(run).config) == facts["recipe"]
     assert facts["epochs"] == pytest.approx(2.0, abs=0.3) and facts["repeat"].endswith("config.json")
-    points = next(c["points"] for c in curves(run, "x") if (c["name"], c["split"]) == ("top1", "val"))
+    points = next(c["points"] for c in curves([run]) if (c["name"], c["split"]) == ("top1", "val"))
     line = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-1]
     assert points[-1][1] == pytest.approx(line["top1"], rel=1e-5)
 
@@ -155,8 +163,9 @@ def test_the_command(run_command, finished_run, tmp_path):
     result = run_command(*ask, "--output", tmp_path / "a.html", "--sample", "0")
     assert result.returncode == 0, result.stderr
     assert "top-1" in result.stdout and f"written to {tmp_path / 'a.html'}" in result.stdout
-    assert "asked for by --sample" in (tmp_path / "report.json").read_text()
+    assert "left out by --sample 0" in (tmp_path / "report.json").read_text()
     for wrong, error in (
+        ([tmp_path, "--output", tmp_path / "b.html"], "has no metrics.jsonl: of several RUNs each is there for its"),
         (["--output", tmp_path / "a.txt"], "the page's name ends in .html"),
         (["--dataset", "digits", "--output", tmp_path / "b.html"], "digits has 10 classes"),
     ):

@@ -1,10 +1,8 @@
-"use strict";
-// What all parts of the page share: its data, text, elements, scales and the tip under the pointer.
+// What all parts of the page share: its data, text, marks, scales and the tip under the pointer.
 // Text of the data is put into the page as text alone: labels and names of files come from anywhere.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(byId("data").textContent);
 const { labels, thumbnails } = data;
-const byId = (id) => document.getElementById(id);
 const inside = (id, selector) => byId(id).querySelector(selector);
 
 // Text ---------------------------------------------------------------------------------------------------------------
@@ -46,9 +44,10 @@ function asTime(hours) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
-function clipped(text, pixels) {
-  const most = Math.max(3, Math.floor(pixels / 6.4));
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+/** As much of a text as a canvas's pen writes into some pixels. */
+function clipped(pen, text, pixels) {
+  const wide = pen.measureText(text).width;
+  return wide > pixels ? `${text.slice(0, Math.max(2, Math.floor((text.length * pixels) / wide) - 1))}…` : text;
 }
 
 function listed(words) {
@@ -67,28 +66,6 @@ function nameOf(c) {
 }
 
 // Elements -----------------------------------------------------------------------------------------------------------
-
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children); // strings become text
-  return made;
-}
-
-function drawn(name, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-function picture(width, height, title) {
-  return drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
-}
-
-function pathOf(points) {
-  return points.map(([x, y], k) => `${k ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
-}
 
 /** An element with CSS variables: what a style sheet draws a number with. */
 function styled(made, variables) {
@@ -154,26 +131,6 @@ function announce(text) {
 }
 
 // Scales: {place(value) -> 0..1, ticks: [[place, text]]} --------------------------------------------------------------
-
-function ends(values) {
-  // there may be more of them than a function takes as arguments
-  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
-}
-
-function roundNumbers(low, high, log) {
-  const found = [];
-  if (log) {
-    const steps = Math.log10(high / low) < 2 ? [1, 2, 5] : [1];
-    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
-      for (const step of steps) found.push(Number(`${step}e${e}`));
-  } else {
-    const power = 10 ** Math.floor(Math.log10((high - low) / 4));
-    const step = [1, 2, 5, 10].map((s) => s * power).find((s) => (high - low) / s <= 5.5);
-    const first = Math.ceil(low / step - 1e-9);
-    for (let k = 0; k < 12; k++) found.push(Number(((first + k) * step).toPrecision(12)));
-  }
-  return found.filter((value) => value >= low * (1 - 1e-9) - 1e-12 && value <= high * (1 + 1e-9) + 1e-12);
-}
 
 /** A scale of numbers. `pad`: room at its ends, as a share. */
 function numberScale([first, last], { log = false, pad = 0, whole = false, text = brief } = {}) {

@@ -36,6 +36,12 @@ function fact(term, ...value) {
   return element("div", {}, element("dt", {}, term), element("dd", {}, ...value));
 }
 
+/** Where an image lies; a long path is parted at its folders. */
+function fileName(name) {
+  const parts = name.split("/").flatMap((part, k) => (k ? ["/", element("wbr"), part] : [part]));
+  return element("p", { class: "file" }, ...parts);
+}
+
 /** All of a card but its picture. */
 function cardText(card) {
   const facts = element("dl", {}, fact("labelled", className(card.true)));
@@ -52,7 +58,7 @@ function cardText(card) {
     const words = element("span", {}, "Nearest training image: ", className(c, { class: "name" }));
     parts.push(element("p", { class: "nearest", title: name }, thumbnail(thumb, "nearest training image"), words));
   }
-  parts.push(element("p", { class: "file" }, card.name));
+  parts.push(fileName(card.name));
   return parts;
 }
 
@@ -125,7 +131,7 @@ function makeLook(card) {
     { class: "card look" },
     row,
     probabilities(card),
-    element("p", { class: "file" }, card.name),
+    fileName(card.name),
   );
 }
 

@@ -28,8 +28,13 @@ function nearestPoint(line, x) {
   return line.points.reduce((best, point) => (Math.abs(point[0] - x) < Math.abs(best[0] - x) ? point : best));
 }
 
+/** The least and the greatest value of points, with their bands. */
+function reach(points) {
+  return ends(points.flatMap(([, y, sd = 0]) => [y - sd, y + sd]));
+}
+
 /**
- * A plot of lines {name, colour, dashed, points, hidden()}. Options: title, xName;
+ * A plot of lines {name, colour, dashed, points, hidden()}; a point [x, y, sd] has a band. Options: title, xName;
  * xText, yText (along the axes), tell (of a value of y); of y log, whole, range.
  * Returns a function that draws it anew.
  */
@@ -45,7 +50,7 @@ function lineChart(
     const height = Math.round(Math.min(250, Math.max(190, width * 0.58)));
     const svg = picture(width, height, describe(shown));
     const x = numberScale(ends(all.map((point) => point[0])), { text: xText });
-    const y = numberScale(range ?? ends(all.map((point) => point[1])), {
+    const y = numberScale(range ?? reach(all), {
       log,
       whole,
       pad: range ? 0 : 0.06,
@@ -54,8 +59,16 @@ function lineChart(
     const [px, py] = axes(svg, x, y, width, height, title, xName);
     for (const line of shown) {
       const way = line.points.map(([at, value]) => [px(at), py(value)]);
-      const shape = way.length > 1 ? pathOf(way) : `M${way[0]}h.01`;
-      const made = drawn("path", { class: `line${line.dashed ? " dashed" : ""}`, d: shape });
+      if (line.points.some((point) => point[2])) {
+        const edge = (side) => line.points.map(([at, value, sd]) => [px(at), py(value + side * sd)]);
+        const made = drawn("path", { class: "band", d: pathOf([...edge(1), ...edge(-1).reverse()]) });
+        svg.append(styled(made, { "--tone": line.colour }));
+      }
+      const [[cx, cy]] = way;
+      const made =
+        way.length > 1
+          ? drawn("path", { class: `line${line.dashed ? " dashed" : ""}`, d: pathOf(way) })
+          : drawn("circle", { class: "dot", cx, cy, r: 3 });
       svg.append(styled(made, { "--tone": line.colour }));
     }
     const cross = drawn("g", { class: "cross" });
@@ -90,7 +103,8 @@ function lineChart(
         styled(drawn("circle", { cx: px(x), cy: py(y), r: 3.5 }), { "--tone": line.colour }),
       );
       cross.replaceChildren(rule, ...dots);
-      const values = found.map(([line, point]) => `${line.name}: ${tell(point[1])}`);
+      const told = ([, y, sd]) => (there(sd) ? `${tell(y)} ± ${tell(sd)}` : tell(y));
+      const values = found.map(([line, point]) => `${line.name}: ${told(point)}`);
       const text = [`${xName} ${xText(at)}`, ...values].join("\n");
       showTip(text, clientX, clientY);
       return text;
@@ -152,7 +166,7 @@ function showCurves() {
       points,
       hidden: () => off.has(run),
     }));
-    const [least, most] = ends(lines.flatMap((line) => line.points.map((point) => point[1])));
+    const [least, most] = reach(lines.flatMap((line) => line.points));
     const options = {
       title,
       xName: "epoch",
@@ -167,7 +181,9 @@ function showCurves() {
     charts.push(lineChart(host, lines, options));
   }
   const buttons = runs.map((run) => {
-    const button = element("button", { type: "button", "aria-pressed": "true" }, element("i"), run);
+    const { seeds } = data.curves.find((curve) => curve.run === run);
+    const words = seeds > 1 ? `${run}: mean of ${seeds} seeds, ± sd` : run;
+    const button = element("button", { type: "button", "aria-pressed": "true" }, element("i"), words);
     styled(button, { "--tone": colourOf(run) });
     button.addEventListener("click", () => {
       if (!off.delete(run)) off.add(run);
@@ -187,10 +203,13 @@ function howItTrained(run) {
     return (found?.points ?? []).filter((point) => there(point[1]));
   };
   const told = [];
+  const { seeds } = data.curves[0];
   const [top1, loss, trained] = [of("top1", "val"), of("loss", "val"), of("loss", "train")];
   if (top1.length) {
     const best = top1.reduce((a, b) => (b[1] > a[1] ? b : a));
     const last = top1.at(-1);
+    if (seeds > 1)
+      told.push(`Mean of ${seeds} seeds: top-1 ends at ${percent(last[1])} ± ${percent(last[2])} (standard deviation).`);
     told.push(
       best === last
         ? `Top-1 on validation images was still at its best, ${percent(last[1])}, at the end ` +

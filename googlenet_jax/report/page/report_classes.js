@@ -9,14 +9,16 @@ function showConfusion() {
   const [worst] = pairs;
   const few = counted(first.length, "most confused pair");
   const spread =
-    share < 0.05
-      ? `Its ${counted(wrong, "mistake")} are spread thinly: the ${few} make up ${roundPercent(share)} of them.`
-      : `Of ${counted(wrong, "mistake")}, ${roundPercent(share)} are in the ${few}.`;
+    pairs.length <= first.length
+      ? `${counted(wrong, "mistake")} in all.`
+      : share < 0.05
+        ? `Its ${counted(wrong, "mistake")} are spread thinly: the ${few} make up ${roundPercent(share)} of them.`
+        : `Of ${counted(wrong, "mistake")}, ${roundPercent(share)} are in the ${few}.`;
   say(
     "confusion",
     worst
       ? `${spread} The worst: ${nameOf(worst.true)}, taken for ${nameOf(worst.predicted)} ` +
-          `${counted(worst.count, "time")}, ${roundPercent(worst.share)} of its images.`
+          `${worst.count === 1 ? "once" : counted(worst.count, "time")} (${roundPercent(worst.share)} of its images).`
       : "It confused no classes.",
   );
   const items = pairs.map((pair) => {
@@ -30,8 +32,9 @@ function showConfusion() {
       look(column + 0.5 - span / 2, row + 0.5 - span / 2, span);
       keepCell(row, column);
     });
-    const examples = element("div", { class: "peeks" }, ...pair.examples.map(cardButton));
-    return element("li", { "data-cell": `${row} ${column}` }, button, examples);
+    const shown = examplesOf(pair.true, pair.predicted).map(cardButton);
+    const peeks = element("div", { class: "peeks" }, ...shown);
+    return element("li", { "data-cell": `${row} ${column}` }, button, peeks);
   });
   byId("pairs").append(...items);
 }

@@ -86,15 +86,14 @@ function showPrecision(rows) {
   const [full] = rows;
   const told = rows.slice(1).map((row) => {
     const change = row.top1 - full.top1;
-    if (Math.abs(change) < 0.001) return `${row.name} costs nothing`;
-    return `${row.name} ${change < 0 ? "costs" : "gains"} ${points(Math.abs(change)).slice(1)}`;
+    return `${Math.abs(change) < 0.001 ? "the same" : points(change)} with ${row.name}`;
   });
   const table = plainTable(
     "Precision",
     ["", "top-1", "same answer", "images"],
     rows.map((row) => [row.name, percent(row.top1), percent(row.agreement), row.images.toLocaleString("en")]),
   );
-  panel("Precision of numbers", told.length ? `${listed(told)}, against ${full.name}.` : "", table);
+  panel("Precision of numbers", told.length ? `Top-1 against ${full.name}: ${listed(told)}.` : "", table);
 }
 
 function showInside() {
@@ -104,8 +103,8 @@ function showInside() {
     image.classList.add("filters");
     panel(
       "First-layer filters",
-      "Edges, colours and gratings: it learnt to see. Where most look like sand it did not train long enough, or the " +
-        "learning rate was too high.",
+      "Those of a trained network are edges, colours and gratings. Where most look like sand it did not train long " +
+        "enough, or the learning rate was too high.",
       image,
     );
   }

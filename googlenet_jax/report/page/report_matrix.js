@@ -9,11 +9,18 @@ const cells = (data.confusion?.counts ?? [])
   .sort((a, b) => a[3] - b[3]);
 const cellAt = new Map(cells.map((cell) => [cell[0] * order.length + cell[1], cell]));
 
+const examples = new Map((data.confusion?.examples ?? []).map(([t, p, cards]) => [t * labels.length + p, cards]));
+
 const FEWEST = Math.min(5, order.length); // classes in view, at the least
 const frame = { left: 0, top: 0, side: 0 }; // pixels
 const sight = { x: 0, y: 0, span: order.length }; // in cells
 const pointed = { row: 0, column: 0, shown: false };
 let kept = null;
+
+/** Cards of images of one class that were taken for another, or for what they are. */
+function examplesOf(t, p) {
+  return examples.get(t * labels.length + p) ?? [];
+}
 
 function describeCell(row, column) {
   const [t, p] = [order[row], order[column]];
@@ -84,19 +91,23 @@ function drawMatrix() {
     if (!at) continue;
     pen.strokeStyle = tone("--ink");
     pen.lineWidth = width;
-    const wide = Math.max(step, 4);
+    const wide = Math.max(step - width, 4); // within the cell, so that the matrix's edge cuts nothing off
     pen.strokeRect(x(at.column) + (step - wide) / 2, y(at.row) + (step - wide) / 2, wide, wide);
   }
   pen.restore();
   pen.strokeStyle = tone("--line");
   pen.strokeRect(left + 0.5, top + 0.5, side - 1, side - 1);
-  drawNames(pen, step, x, y, tone, font);
+  drawNames(pen, step, x, y, tone);
 }
 
-function drawNames(pen, step, x, y, tone, font) {
+function nameFont() {
+  return `12px ${getComputedStyle(document.body).fontFamily}`;
+}
+
+function drawNames(pen, step, x, y, tone) {
   const { side, left, top } = frame;
   pen.fillStyle = tone("--soft");
-  pen.font = font(12);
+  pen.font = nameFont();
   pen.textBaseline = "middle";
   if (step < 12) {
     pen.textAlign = "center";
@@ -114,13 +125,13 @@ function drawNames(pen, step, x, y, tone, font) {
     pen.translate(x(k + 0.5), top - 8);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "left";
-    pen.fillText(clipped(nameOf(order[k]), top - 8), 0, 0);
+    pen.fillText(clipped(pen, nameOf(order[k]), top - 14), 0, 0);
     pen.restore();
   }
   pen.textAlign = "right";
   for (let k = Math.max(0, Math.floor(sight.y)); k < Math.min(order.length, sight.y + sight.span); k++) {
     if (y(k + 0.5) < top || y(k + 0.5) > top + side) continue;
-    pen.fillText(clipped(nameOf(order[k]), left - 8), left - 8, y(k + 0.5));
+    pen.fillText(clipped(pen, nameOf(order[k]), left - 14), left - 8, y(k + 0.5));
   }
 }
 
@@ -144,8 +155,11 @@ function keepCell(row, column) {
   kept = { row, column };
   byId("cell").textContent = describeCell(row, column);
   const [t, p] = [order[row], order[column]];
-  const pair = data.confusion.pairs.find((one) => one.true === t && one.predicted === p);
-  byId("cell-cards").replaceChildren(...(pair?.examples ?? []).map(cardButton));
+  const shown = examplesOf(t, p);
+  const [, , count] = cellAt.get(row * order.length + column) ?? [0, 0, 0];
+  const told = shown.length ? "The surest ones; each opens its card." : "No picture of these is in this page.";
+  const note = element("p", { class: "note" }, `${told} All images are in images.csv, beside it.`);
+  byId("cell-cards").replaceChildren(...shown.map(cardButton), ...(count > shown.length ? [note] : []));
   for (const item of byId("pairs").children) item.classList.toggle("kept", item.dataset.cell === `${row} ${column}`);
   drawMatrix();
 }
@@ -237,11 +251,13 @@ function listenToMatrix(canvas) {
 
 function showMatrix() {
   const canvas = byId("matrix");
-  const longest = Math.max(...labels.map((_, c) => nameOf(c).length));
+  const pen = canvas.getContext("2d");
+  pen.font = nameFont();
+  const longest = ends(labels.map((_, c) => pen.measureText(nameOf(c)).width))[1];
   responsive(canvas.parentElement, (width) => {
     // Of many classes there is room for names only when one zooms in.
     const most = width < 480 ? 84 : order.length > 50 ? 100 : 132;
-    const names = Math.min(Math.max(longest * 6.4 + 14, 30), most);
+    const names = Math.min(Math.max(longest + 18, 30), most);
     frame.left = frame.top = Math.round(names);
     frame.side = Math.min(width - frame.left, 640);
     styled(canvas, { width: `${frame.left + frame.side}px`, height: `${frame.top + frame.side}px` });

@@ -1,17 +1,7 @@
-"use strict";
-// What all parts of the page share: its elements, its words and the clipboard.
+// What all parts of the page share: its buttons, its words and the clipboard.
 // Names of files, labels and what the server says come from anywhere: they are put into the page as text alone.
 
 const MOST_SAID = 10; // lines that a screen reader may still read
-
-const byId = (id) => document.getElementById(id);
-
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children); // strings become text
-  return made;
-}
 
 function makeButton(text, action, attributes = {}) {
   const made = element("button", { type: "button", ...attributes }, text);

@@ -1,11 +1,9 @@
-"use strict";
-// What all parts of the page share: its data, text, elements, scales and colours.
+// What all parts of the page share: its data, text, scales and colours.
 // Text of the data is put into the page as text alone: names, values and errors come from anywhere.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(byId("data").textContent);
 const { trials, fields, groups, objective } = data;
 const isPercent = /top\d$/.test(objective.name);
-const byId = (id) => document.getElementById(id);
 
 // The last part of a field's name, where no two fields share it.
 const shortNames = fields.map((name) => {
@@ -64,42 +62,6 @@ function describeTrial(i) {
   return [`${trial.id} (${trial.state})`, ...values, `${objective.name} ${asObjective(trial.objective)}`].join("\n");
 }
 
-// Elements -----------------------------------------------------------------------------------------------------------
-
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children); // strings become text
-  return made;
-}
-
-function drawn(name, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-function picture(width, height, title) {
-  const svg = drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
-  return svg;
-}
-
-function pathOf(points) {
-  let pen = "M";
-  return points
-    .map((point) => {
-      if (point === null) {
-        pen = "M";
-        return "";
-      } // a gap: no line leads over it
-      const text = `${pen}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
-      pen = "L";
-      return text;
-    })
-    .join("");
-}
-
 function sayEmpty(host, text) {
   host.replaceChildren(element("p", { class: "empty" }, text));
 }
@@ -107,27 +69,6 @@ function sayEmpty(host, text) {
 // Scales: {place(value) -> 0..1, ticks: [[place, text]]} --------------------------------------------------------------
 
 const identity = (value) => value;
-
-function ends(values) {
-  // there may be more of them than a function takes as arguments
-  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
-}
-
-function roundNumbers(low, high, log) {
-  const found = [];
-  if (log) {
-    const steps = Math.log10(high / low) < 2 ? [1, 2, 5] : [1];
-    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) {
-      for (const step of steps) found.push(Number(`${step}e${e}`));
-    }
-  } else {
-    const power = 10 ** Math.floor(Math.log10((high - low) / 4));
-    const step = [1, 2, 5, 10].map((s) => s * power).find((s) => (high - low) / s <= 5.5);
-    const first = Math.ceil(low / step); // a count of its own ends even where `first` is too large to be counted up
-    for (let k = 0; k < 12; k++) found.push(Number(((first + k) * step).toPrecision(12)));
-  }
-  return found.filter((value) => value >= low && value <= high);
-}
 
 /** A scale of numbers. `pad`: room at its ends, as a share; `few`: ticks at the values themselves if they are few. */
 function numberScale(values, { log = false, pad = 0, few = false, text = brief } = {}) {
