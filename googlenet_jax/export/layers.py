@@ -11,9 +11,9 @@ import numpy as np
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.models.averaging import averaging, parts, windows
+from googlenet_jax.models.convolution import conv_padding
 from googlenet_jax.models.folding import fold
 from googlenet_jax.models.googlenet import AUX_AFTER, TABLE_1, GoogLeNet
-from googlenet_jax.models.layers import conv_padding
 from googlenet_jax.models.pooling import Pool
 from googlenet_jax.net import Net
 

@@ -4,7 +4,6 @@ Kernels are (height, width, in, out), feature maps (n, h, w, c). Parameters and 
 the module's `dtype`.
 """
 
-import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,118 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from googlenet_jax.models.backend import by_backend
+from googlenet_jax.models.convolution import convolve
 from googlenet_jax.models.normalization import apply_norm, batch_norm, batch_norm_pool, by_channel
 from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import Variant
-
-_FULL = 8  # channels below which cuDNN leaves its fast way
-_CACHE = 2**20  # bytes that stay in a core's cache while others pass through
-
-
-def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = False) -> jax.Array:
-    """A convolution, as the product that runs fastest for its shape.
-
-    Args:
-      x: (n, h, w, c) array.
-      kernel: (k, k, c, d) array of the same dtype.
-      stride: in pixels.
-      same: pad as TensorFlow's SAME does, which differs from k // 2 zeros on every side at stride 2 and even sizes.
-
-    Returns:
-      (n, h', w', d) array.
-    """
-    k, h, w = kernel.shape[0], *x.shape[1:3]
-    if stride == 1:
-        reach = max(h, w) - 1
-        if k // 2 > reach:  # the outer taps only ever see padding
-            cut = k // 2 - reach
-            return convolve(x, kernel[cut : k - cut, cut : k - cut])
-        if k == 1:
-            return lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())))
-    small = stride == 1 and max(h, w) < k
-    on_cpu = _convolve_patches if small else functools.partial(_convolve_by_parts, stride, same)
-    on_others = functools.partial(_convolve_few if x.shape[-1] < _FULL else _convolve, stride=stride, same=same)
-    return by_backend(x, kernel, cpu=on_cpu, others=on_others)
-
-
-def _convolve_patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A convolution at stride 1 as one product with all that the kernel sees from each place, side by side.
-
-    XLA's CPU backend swaps operands when the map is smaller than the kernel, and leaves its fast way.
-    """
-    k, h, w = kernel.shape[0], *x.shape[1:3]
-    padded = jnp.pad(x, ((0, 0), (k // 2, k // 2), (k // 2, k // 2), (0, 0)))
-    patches = jnp.concatenate([padded[:, i : i + h, j : j + w] for i in range(k) for j in range(k)], -1)
-    return convolve(patches, kernel.reshape(1, 1, -1, kernel.shape[-1]))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _convolve_by_parts(stride: int, same: bool, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A convolution whose kernel's gradient is the sum over parts of the batch that a core's cache holds.
-
-    XLA's CPU backend goes through all of the output's gradient again for a few of the kernel's elements at a time.
-    """
-    return _convolve(x, kernel, stride, same)
-
-
-def _by_parts_forward(stride: int, same: bool, x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
-    return _convolve(x, kernel, stride, same), (x, kernel)
-
-
-def _by_parts_backward(stride: int, same: bool, saved: Any, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = saved
-    (dx,) = jax.linear_transpose(lambda x: _convolve(x, kernel, stride, same), x)(dy)
-    parts = min(len(x), -(-dy.nbytes // _CACHE))
-    ends = [len(x) * part // parts for part in range(parts + 1)]
-
-    def gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
-        return jax.linear_transpose(lambda kernel: _convolve(x, kernel, stride, same), kernel)(dy)[0]
-
-    return dx, functools.reduce(jnp.add, [gradient(x[a:b], dy[a:b]) for a, b in itertools.pairwise(ends)])
-
-
-_convolve_by_parts.defvjp(_by_parts_forward, _by_parts_backward)
-
-
-def _convolve(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> jax.Array:
-    padding = [conv_padding(side, kernel.shape[0], stride, same) for side in x.shape[1:3]]
-    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
-def conv_padding(side: int, window: int, stride: int, same: bool) -> tuple[int, int]:
-    """Padding of one axis before and after, in pixels; arguments as for `convolve`."""
-    if not same:
-        return window // 2, window // 2
-    total = max((-(-side // stride) - 1) * stride + window - side, 0)
-    return total // 2, total - total // 2
-
-
-def _convolve_few(x: jax.Array, kernel: jax.Array, stride: int, same: bool) -> jax.Array:
-    """A convolution of an image's three channels with as many as matrix units want.
-
-    An image is cut into squares of stride x stride pixels, and all squares in a row that a kernel covers lie side by
-    side as channels: what is left is a convolution along the columns, at stride 1.
-    """
-    (window, _, channels, features), pads, kernel_pads, squares = kernel.shape, [], [], 0
-    for side in x.shape[1:3]:
-        before, after = conv_padding(side, window, stride, same)
-        outputs = (side + before + after - window) // stride + 1
-        front = -before % stride  # so that every output begins with a whole square
-        squares = -(-(front + window) // stride)  # that the kernel covers
-        squares += -squares % (_FULL // stride**2)
-        kernel_pads.append((front, squares * stride - window - front, 0))
-        pads.append((before + front, stride * (outputs + squares - 1) - side - before - front, 0))
-    zero = jnp.zeros((), x.dtype)
-    x = lax.pad(lax.optimization_barrier(x), zero, ((0, 0, 0), *pads, (0, 0, 0)))
-    kernel = lax.pad(kernel, zero, (*kernel_pads, (0, 0, 0), (0, 0, 0)))
-    n, h, w, _ = x.shape
-    x = x.reshape(n, h // stride, stride, w // stride, stride * channels).transpose(0, 1, 3, 2, 4)
-    outputs = w // stride - squares + 1
-    x = jnp.stack([x[:, :, i : i + outputs] for i in range(squares)], 3).reshape(n, h // stride, outputs, -1)
-    kernel = kernel.reshape(squares, stride, squares, stride * channels, features).transpose(0, 2, 1, 3, 4)
-    kernel = kernel.reshape(squares, 1, -1, features)
-    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 class BatchNorm(nn.Module):

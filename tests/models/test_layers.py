@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from googlenet_jax.models import layers
-from googlenet_jax.models.layers import ConvUnit, Dropout, convolve, run_together
+from googlenet_jax.models import convolution
+from googlenet_jax.models.convolution import convolve
+from googlenet_jax.models.layers import ConvUnit, Dropout, run_together
 from googlenet_jax.models.normalization import batch_norm, batch_norm_pool, by_channel, local_response_norm
 from googlenet_jax.models.pooling import Pool, max_pool
 from googlenet_jax.models.variants import PRESETS
@@ -22,7 +23,7 @@ from googlenet_jax.models.variants import PRESETS
 def test_few_channels_are_the_same_convolution_on_every_backend(
     backend, window, sides, stride, same, as_on, monkeypatch
 ):
-    monkeypatch.setattr(layers, "_CACHE", 100)  # bytes: parts of the batch, as of a large one
+    monkeypatch.setattr(convolution, "_CACHE", 100)  # bytes: parts of the batch, as of a large one
     random = np.random.default_rng(0)
     x, kernel = random.standard_normal((2, *sides, 3)), random.standard_normal((window, window, 3, 5))
     padding = "SAME" if same else [(window // 2, window // 2)] * 2
@@ -43,7 +44,7 @@ def test_few_channels_are_the_same_convolution_on_every_backend(
 @pytest.mark.parametrize("side", [1, 2, 3, 7])
 @pytest.mark.parametrize("window", [1, 3, 5])
 def test_every_shortcut_is_the_same_convolution(side, window, monkeypatch):
-    monkeypatch.setattr(layers, "_CACHE", 2000)  # the largest maps: three images, then two
+    monkeypatch.setattr(convolution, "_CACHE", 2000)  # the largest maps: three images, then two
     rng = np.random.default_rng(0)
     x = rng.standard_normal((5, side, max(side - 1, 1), 6)).astype(np.float32)
     kernel = rng.standard_normal((window, window, 6, 4)).astype(np.float32)
