@@ -75,10 +75,13 @@ def _backward(stride: int, same: bool, saved: Any, dy: jax.Array) -> tuple[jax.A
     def at_once(x: jax.Array, dy: jax.Array) -> jax.Array:
         return jax.linear_transpose(lambda kernel: _product(stride, same, x, kernel), kernel)(dy)[0]
 
+    # For every few of a kernel's elements XLA's CPU backend goes through all of dy, which is to be in the cache.
+    parts = min(len(x), -(-dy.nbytes // _CACHE))
+    if parts < 2:
+        return dx, at_once(x, dy)
+    ends = [len(x) * part // parts for part in range(parts + 1)]
+
     def by_parts(x: jax.Array, dy: jax.Array) -> jax.Array:
-        # For every few of a kernel's elements XLA's CPU backend goes through all of dy, which is to be in the cache.
-        parts = min(len(x), -(-dy.nbytes // _CACHE))
-        ends = [len(x) * part // parts for part in range(parts + 1)]
         return functools.reduce(jnp.add, [at_once(x[a:b], dy[a:b]) for a, b in itertools.pairwise(ends)])
 
     return dx, by_backend(x, dy, cpu=by_parts, others=at_once)

@@ -30,7 +30,7 @@ def plain_norm_pool(x, scale, shift, epsilon, axis_name, pool):
 
 @pytest.mark.parametrize("name", ["batchnorm", "mindspore", "paper"])
 def test_loss_gradients_and_statistics_do_not_depend_on_how_they_are_written(name, as_on, monkeypatch):
-    model = GoogLeNet(5, PRESETS[name], blocks=("3b", "4a", "5a"), dtype=jnp.float64)
+    model = GoogLeNet(5, PRESETS[name], blocks=("3b", "4a"), dtype=jnp.float64)
     random = np.random.default_rng(0)
     images, weights = random.standard_normal((4, 64, 64, 3)), random.standard_normal((4, 5))
     with jax.enable_x64():

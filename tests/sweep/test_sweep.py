@@ -103,19 +103,6 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(swept, tmp_path):
     assert int(saved.name) > 0
 
 
-@pytest.mark.slow
-def test_a_search_with_pruning(tmp_path):
-    ranges = ("--sweep", "optimizer.learning_rate=log(1e-3,0.1)", "--sweep", "augment.flip=choice(true,false)")
-    arguments = command(tmp_path, *ranges, "--trials", "3", "--search", "tpe", "--prune", "asha", "--jobs", JOBS)
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    rows = table(tmp_path)
-    assert sorted(row["epochs"] for row in rows) == ["1.0", "1.0", "3.0"]
-    best = max(rows, key=lambda row: float(row["epochs"]))
-    lines = [json.loads(line) for line in (tmp_path / best["id"] / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
-
-
 def test_a_dry_run_lists_and_leaves_nothing(run_command, tmp_path):
     path = tmp_path / "sweep"
     result = run_command(
