@@ -161,9 +161,11 @@ def as_on(monkeypatch):
         def dependent(*args, cpu, default):
             return (cpu if backend == "cpu" else default)(*args)
 
+        jax.clear_caches()  # of what was traced the other way
         monkeypatch.setattr(lax, "platform_dependent", dependent)
 
-    return choose
+    yield choose
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from googlenet_jax.models.backend import by_backend
+from googlenet_jax.models.backend import barrier, by_backend
 from googlenet_jax.models.pooling import Pool, first_maximum, hand_back
 
 _CUT = 255  # the index of a window whose maximum the ReLU makes 0: none of its elements takes a gradient
@@ -115,12 +115,13 @@ def _batch_norm_forward(
 
 def _batch_norm_backward(epsilon: float, relu: bool, axis_name: str | None, residuals: Any, cotangents: Any) -> Any:
     x, stats = residuals
-    # On a GPU a barrier keeps XLA from storing the ReLU's mask in the forward pass: x says it again.
-    x = by_backend(x, cpu=lambda x: x, others=lax.optimization_barrier)
+    # On a GPU the barrier keeps XLA from storing the ReLU's mask in the forward pass: x says it again.
+    x = barrier(x)
     wide, dy = x.astype(stats.mean.dtype), cotangents[0].astype(stats.mean.dtype)
     if relu:
         dy = jnp.where(wide * by_channel(stats.factor) + by_channel(stats.offset) > 0, dy, 0)
-    return _gradients(x, dy, stats, *_sums(dy, dy * wide), axis_name)
+    d_shift, dy_x = _sums(dy, dy * wide)
+    return _gradients(x, dy, stats, d_shift, dy_x, axis_name)
 
 
 batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
@@ -165,7 +166,8 @@ def _batch_norm_pool_backward(
     dy = cotangents[0]
     passed = jnp.where(index == _CUT, 0, dy).astype(stats.mean.dtype)
     spread = hand_back(index, dy, pool, x.shape[1:3]).astype(stats.mean.dtype)
-    return _gradients(x, spread, stats, *_sums(passed, passed * chosen), axis_name)  # sums over windows, not pixels
+    d_shift, dy_x = _sums(passed, passed * chosen)  # over windows, not pixels
+    return _gradients(x, spread, stats, d_shift, dy_x, axis_name)
 
 
 batch_norm_pool.defvjp(_batch_norm_pool_forward, _batch_norm_pool_backward)
@@ -176,7 +178,8 @@ def _observe(
 ) -> tuple[Statistics, jax.Array]:
     """A batch's statistics, and its biased variance."""
     wide = x.astype(scale.dtype)
-    mean, square = _means(*_sums(wide, jnp.square(wide)), x, axis_name)
+    total, squares = _sums(wide, jnp.square(wide))
+    mean, square = _means(total, squares, x, axis_name)
     var = jnp.maximum(square - jnp.square(mean), 0)
     inverse_std = lax.rsqrt(var + epsilon)
     factor = scale * inverse_std
@@ -195,6 +198,7 @@ def _gradients(
     return dx.astype(x.dtype), d_scale, d_shift
 
 
+@jax.jit
 def _sums(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Of two maps over all but the channels; on a GPU by one reduction of both."""
 

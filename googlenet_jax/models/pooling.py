@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from googlenet_jax.models.backend import by_backend
+from googlenet_jax.models.backend import barrier, by_backend
 
 Rounding = Literal["ceil", "same", "floor"]
 _NONE = 0, 0  # padding
@@ -88,8 +88,7 @@ def _max_pool(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
 
 
 def _forward(x: jax.Array, pool: Pool, sides: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    # On a GPU a barrier keeps what makes x, such as a concatenation, from being worked out anew for each element.
-    return first_maximum(by_backend(x, cpu=lambda x: x, others=lax.optimization_barrier), pool)
+    return first_maximum(barrier(x), pool)  # x may be made by a concatenation
 
 
 def _backward(pool: Pool, sides: tuple[int, int], index: jax.Array, dy: jax.Array) -> tuple[jax.Array]:
@@ -99,6 +98,7 @@ def _backward(pool: Pool, sides: tuple[int, int], index: jax.Array, dy: jax.Arra
 _max_pool.defvjp(_forward, _backward)
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def first_maximum(x: jax.Array, pool: Pool) -> tuple[jax.Array, jax.Array]:
     """Each window's maximum, and which of the window's elements is the first that has it.
 
@@ -151,6 +151,7 @@ def _first(candidates: list[tuple[jax.Array, jax.Array]]) -> tuple[jax.Array, ja
     return best, place
 
 
+@functools.partial(jax.jit, static_argnums=(2, 3))
 def hand_back(index: jax.Array, dy: jax.Array, pool: Pool, sides: tuple[int, int]) -> jax.Array:
     """The gradient of a pool.
 
