@@ -27,8 +27,7 @@ def named(labels: Sequence[str]) -> list[str]:
     Returns:
       Such as "n01440764 tench, Tinca tinca"; what is no such number stays as it is.
     """
-    lines = resources.files(__package__).joinpath("imagenet_classes.txt").read_text().splitlines()
-    known = {line.partition(" ")[0]: line for line in lines}
+    known = {line.partition(" ")[0]: line for line in _imagenet().splitlines()}
     return [known.get(label, label) for label in labels]
 
 
@@ -51,7 +50,7 @@ def read_labels(source: str | None, num_classes: int) -> list[str]:
         return [f"class {i}" for i in range(num_classes)]
     if source in (None, "imagenet"):
         source = "imagenet"
-        text = resources.files(__package__).joinpath("imagenet_classes.txt").read_text()
+        text = _imagenet()
     else:
         path = Path(os.path.expanduser(source))
         source = where(path)
@@ -69,6 +68,10 @@ def read_labels(source: str | None, num_classes: int) -> list[str]:
     if len(labels) != num_classes:
         raise UserError(f"--labels {source}: {len(labels)} names for {num_classes} classes")
     return labels
+
+
+def _imagenet() -> str:
+    return resources.files(__package__).joinpath("imagenet_classes.txt").read_text()
 
 
 def _decoded(data: bytes) -> str:
