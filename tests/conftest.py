@@ -43,13 +43,14 @@ SMALL = {
     "dataset.synthetic_images": 72,
     "dataset.synthetic_classes": 4,
     "dataset.image_size": 32,
-    "model.blocks": ("3a", "4a"),
+    "model.blocks": ("3a",),
     "model.aux_heads": False,
     "augment.crop": "shift",
     "augment.flip": True,
     "optimizer.learning_rate": 0.02,
     "optimizer.ema_decay": 0.9,
     "log_every_epochs": 0.5,
+    "checkpoint.every_epochs": 1.0,
 }
 
 

@@ -66,7 +66,11 @@ def write_int8(model: Any, path: Path, options: Options, description: Descriptio
                     activation_type=quantization.QuantType.QUInt8,
                     weight_type=quantization.QuantType.QInt8,
                     calibrate_method=quantization.CalibrationMethod[method],
-                    extra_options={"CalibStridedMinMax": min(_AT_ONCE, len(reader)), **extra},
+                    extra_options={
+                        "CalibStridedMinMax": min(_AT_ONCE, len(reader)),
+                        "OpTypesToExcludeOutputQuantization": ["Gemm"],  # of 256 logits the best two are often equal
+                        **extra,
+                    },
                 )
             quantised = onnx.load(file)
             onnx.helper.set_model_props(quantised, {prop.key: prop.value for prop in model.metadata_props})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,8 +150,7 @@ def test_stop_signals_are_noted_and_handlers_put_back(number):
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished_run, run_command, tmp_path):
     run = tmp_path / "run"
-    result = run_command(*small(run, checkpoint__every_epochs=1.0, checkpoint__keep=3))
-    assert result.returncode == 0, result.stderr
+    shutil.copytree(finished_run, run)
     newest = newest_checkpoint(run)
     for data in (newest / "variables").rglob("d/*"):
         data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])

@@ -77,7 +77,7 @@ def drawn(tree):
 
 def statistics(name):
     """Loss, norm of the gradient, and of some layers the root mean square of what a step changed."""
-    config = small_config(num_devices=2, **CHANGES[name])
+    config = small_config(num_devices=2, model__blocks=("3a", "4a"), **CHANGES[name])
     training = build_training(config, 16, 4)
     state, measured = training.start()
     before = drawn(state.variables)
