@@ -1,5 +1,6 @@
 """All that a step changes: the state of a training, and what is measured of it."""
 
+import functools
 from typing import Any
 
 import flax.struct
@@ -65,7 +66,11 @@ class Measured(flax.struct.PyTreeNode):
 
 def abstract_variables(model: GoogLeNet, config: ml_collections.ConfigDict) -> Any:
     """Shapes and types of the network's variables."""
-    size = config.dataset.network_size or config.dataset.image_size
+    return _abstract(model, config.dataset.network_size or config.dataset.image_size)
+
+
+@functools.lru_cache(1)  # a training asks twice, and tracing a network takes half a second
+def _abstract(model: GoogLeNet, size: int) -> Any:
     return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, size, size, 3)))
 
 
