@@ -67,7 +67,7 @@ def channels(help: str, low: float) -> Field:
 
 def number(default: Any, help: str, low: float = 0, high: float = float("inf"), kind: type | None = None) -> Field:
     """A finite number within bounds."""
-    allowed = f"{low:g} to {high:g}" if high < float("inf") else f"{low:g} or more"
+    allowed = f"{low:g} to {high:.10g}" if high < float("inf") else f"{low:g} or more"
     return Field(default, help, allowed, lambda v: math.isfinite(v) and low <= v <= high, kind)
 
 

@@ -133,6 +133,8 @@ def test_cifar_mistakes(tmp_path, capsys):
     assert "no such file" in message(f"cifar:{tmp_path / 'nowhere'}")
     (tmp_path / "empty").mkdir()
     assert "cifar-10-python.tar.gz" in message(f"cifar:{tmp_path / 'empty'}")
+    (tmp_path / "images" / "train" / "cat").mkdir(parents=True)
+    assert f"images in folders are folder:{tmp_path / 'images'}" in message(f"cifar:{tmp_path / 'images'}")
     whole = write_archive(tmp_path / "a.tar.gz", folder, files).read_bytes()
     (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
     assert "cut.tar.gz" in message(f"cifar:{tmp_path / 'cut.tar.gz'}")

@@ -47,11 +47,12 @@ def open_cifar(place: str, config: ml_collections.ConfigDict) -> Splits:
       UserError: if it is none of them, or damaged.
     """
     path = storage.fetch(place) if storage.is_url(place) else Path(place).expanduser()
-    if path.is_dir() and not any(_WANTED.fullmatch(entry.name) for entry in path.iterdir()):
+    if path.is_dir() and not any(map(_wanted, path.iterdir())):
         inside = [path / name for name in (*_FOLDERS, *_ARCHIVES) if (path / name).exists()]
         if not inside:
+            way_out = f"; images in folders are folder:{place}" if (path / "train").is_dir() else ""
             raise UserError(
-                f"config.dataset.name=cifar:{where(path)}: none of {', '.join(_FOLDERS + _ARCHIVES)} is there"
+                f"config.dataset.name=cifar:{where(path)}: none of {', '.join(_FOLDERS + _ARCHIVES)} is there{way_out}"
             )
         path = inside[0]
     if not path.exists():
@@ -68,9 +69,13 @@ def open_cifar(place: str, config: ml_collections.ConfigDict) -> Splits:
         ) from None
 
 
+def _wanted(entry: Path) -> bool:
+    return entry.is_file() and _WANTED.fullmatch(entry.name) is not None
+
+
 def _unpacked(folder: Path) -> Iterator[tuple[str, bytes]]:
     for entry in sorted(folder.iterdir()):
-        if _WANTED.fullmatch(entry.name):
+        if _wanted(entry):
             if entry.stat().st_size > _LIMIT:
                 raise ValueError(f"{entry.name} is too large")
             yield entry.name, entry.read_bytes()
