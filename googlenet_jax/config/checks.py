@@ -97,6 +97,10 @@ def validate(config: ml_collections.ConfigDict) -> None:
             raise UserError(f"config lacks the field {name!r}: begin with googlenet_jax.config.default_config()")
         check_value(name, values[name])
     _check_schedule(config)
+    if config.batch_size % config.augment.repeats:
+        raise UserError(
+            f"config.augment.repeats={config.augment.repeats} does not divide config.batch_size={config.batch_size}"
+        )
     if config.eval.image_size and config.dataset.network_size:
         raise UserError(
             "config.eval.image_size and config.dataset.network_size both say at what size the network sees an image: "

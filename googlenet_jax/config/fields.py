@@ -111,6 +111,9 @@ FIELDS: dict[str, Field] = {
     "augment.interpolation": one_of(
         "bilinear", "how a resized crop is resized; random: one of four, as in the paper", ("bilinear", "random")
     ),
+    "augment.repeats": number(
+        1, "how often a batch has each of its images, every time with other augmentation (arXiv 1901.09335)", 1
+    ),
     "augment.flip": Field(False, "mirror half of the images"),
     "augment.brightness": number(0.0, "colour factors are drawn from 1 - x to 1 + x", 0, 1),
     "augment.contrast": number(0.0, "as brightness", 0, 1),

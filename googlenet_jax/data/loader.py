@@ -112,10 +112,12 @@ class _TrainParts:
     split: _Split
     seed: int
     policy: str
+    repeats: int
 
     def __call__(self, number: int) -> _Part:
         position, count, size = self.split.position(number), self.split.size, self.crop.size
-        numbers = order.indices(self.seed, len(self.source), position, count).tolist()
+        batch_size, repeats = self.split.batch_size, self.repeats
+        numbers = order.repeated(self.seed, len(self.source), position, count, batch_size, repeats).tolist()
         draws = order.draws(self.seed, position, count, DRAWS).tolist()
         images = np.empty((count, size, size, 3), np.uint8)
         batch = Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32))
@@ -182,7 +184,8 @@ def train_batches(
     """
     plan = make_plan(config.batch_size // process.count, 3 * config.dataset.image_size**2, config.dataset, "training")
     split = _Split(config.batch_size, process, plan.size)
-    parts = _TrainParts(source, make_train_crop(config, crop), split, config.seed, config.dataset.bad_images)
+    train_crop, repeats = make_train_crop(config, crop), config.augment.repeats
+    parts = _TrainParts(source, train_crop, split, config.seed, config.dataset.bad_images, repeats)
     with contextlib.closing(_batches(parts, split, first, _ENDLESS, plan, bad_images)) as batches:
         for batch in batches:
             if not batch.weights.all():

@@ -39,6 +39,24 @@ def indices(seed: int, count: int, position: int, length: int) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def repeated(seed: int, count: int, position: int, length: int, batch_size: int, repeats: int) -> np.ndarray:
+    """As `indices`, where a batch has its images several times: all of them, and all again (arXiv 1901.09335).
+
+    Args:
+      seed, count, position, length: as for `indices`.
+      batch_size: images a batch, with repetitions.
+      repeats: how often it has each, a divisor of batch_size.
+
+    Returns:
+      (length,) int64 array of images' numbers.
+    """
+    batch, within = np.divmod(position + np.arange(length), batch_size)
+    share = batch_size // repeats
+    places = batch * share + within % share
+    first = int(places.min())
+    return indices(seed, count, first, int(places.max()) - first + 1)[places - first]
+
+
 def draws(seed: int, position: int, length: int, each: int) -> np.ndarray:
     """Uniform random numbers for the images at positions position, position + 1, ...
 

@@ -71,10 +71,11 @@ def _from_devices(source: ArraySource, training: Training, first: int) -> Genera
     share = config.batch_size // jax.process_count()
     mine = jax.process_index() * share + np.arange(share, dtype=np.int32)
     places = _spread(split_batch(mine, training.devices), training)
-    epochs = -(-config.batch_size // count) + 1  # that a batch may reach over
+    each = config.batch_size // config.augment.repeats  # images of a batch that differ
+    epochs = -(-each // count) + 1  # that a batch may reach over
     at = -1
     for number in range(first, 1 << 31):
-        epoch, start = divmod(number * config.batch_size, count)
+        epoch, start = divmod(number * each, count)
         if epoch != at:
             at, ordered = epoch, order.indices(config.seed, count, epoch * count, epochs * count).astype(np.int32)
             ordered = replicate(ordered, training.devices)
@@ -111,7 +112,7 @@ def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
         images: jax.Array, labels: jax.Array, ordered: jax.Array, position: jax.Array, places: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         seed, number, start = position
-        wanted = ordered[start.astype(jnp.int32) + places]
+        wanted = ordered[start.astype(jnp.int32) + places % (config.batch_size // config.augment.repeats)]
         chosen = images[wanted]
         if crop is not None:
             # Beside the step's two keys, and as there by an image's place in the whole batch.

@@ -72,6 +72,16 @@ def test_every_epoch_is_a_new_permutation_of_all_images():
     assert rows[:70] != rows[70:140]
 
 
+@pytest.mark.parametrize("position", [0, 5, 66])
+def test_a_batch_may_have_each_image_several_times(position):
+    """Batches of 12 of 4 images each, of a set of 7; any part of them is the same part."""
+    whole = order.repeated(0, 7, 0, 72, 12, 3)
+    once = order.indices(0, 7, 0, 24).reshape(6, 1, 4)
+    np.testing.assert_array_equal(whole.reshape(6, 3, 4), once.repeat(3, 1))
+    np.testing.assert_array_equal(order.repeated(0, 7, position, 6, 12, 3), whole[position : position + 6])
+    np.testing.assert_array_equal(order.repeated(0, 7, position, 6, 12, 1), order.indices(0, 7, position, 6))
+
+
 @pytest.mark.parametrize("hosts", [1, 2, 4])
 def test_evaluation_sees_each_image_once_and_fills_the_last_batch(hosts):
     config = small_config(dataset__synthetic_images=72)

@@ -28,11 +28,12 @@ def same(ours, theirs):
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
-@pytest.mark.parametrize("where", ["host", "device"])
-def test_cached_images_are_the_loaders(where):
-    config = small_config(augment__crop="shift", augment__flip=False)
+@pytest.mark.parametrize(("where", "repeats"), [("host", 1), ("device", 1), ("device", 4)])
+def test_cached_images_are_the_loaders(where, repeats):
+    config = small_config(augment__crop="shift", augment__flip=False, augment__repeats=repeats)
     whole = batches(config, 7)
-    cached = small_config(augment__crop="shift", augment__flip=False, dataset__cache=where)
+    cached = config.copy_and_resolve_references()
+    cached.dataset.cache = where
     same(whole, batches(cached, 7))
     same(whole[5:], batches(cached, 2, first=5))
     cached.num_devices = 4
