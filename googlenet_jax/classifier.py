@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
 
 MOST = 64  # images at once
+UNUSED = "unused "  # begins the names of outputs beyond the dataset's classes
 
 
 class Prediction(NamedTuple):
@@ -85,3 +87,12 @@ class Classifier(abc.ABC):
             classes = [int(i) for i in np.argsort(-row, kind="stable")[:top]]
             predictions.append(Prediction([self.labels[i] for i in classes], [float(row[i]) for i in classes], classes))
         return predictions
+
+
+def check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:
+    """A label is an index: the images' classes must be the network's, as far as can be told from their names."""
+    named = [label for label in known if not label.startswith(UNUSED)]
+    if len(given) not in (len(known), len(named)):
+        raise UserError(f"{dataset} has {len(given)} classes, {path} tells {len(named)} apart")
+    if list(given) != named and sorted(given) == sorted(named):
+        raise UserError(f"{dataset} has the classes of {path} in another order: {given[0]} first, not {named[0]}")

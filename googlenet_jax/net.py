@@ -26,9 +26,7 @@ from googlenet_jax.models.make_model import make_model
 from googlenet_jax.runs import checkpoint
 from googlenet_jax.system.parallel import parallel, replicate, split_batch
 
-__all__ = ["UNUSED", "ExportedNet", "Net", "Prediction", "load"]
-
-UNUSED = "unused "  # begins the names of outputs beyond the dataset's classes
+__all__ = ["ExportedNet", "Net", "Prediction", "load"]
 
 
 @dataclasses.dataclass(frozen=True)

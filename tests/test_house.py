@@ -24,8 +24,8 @@ BELOW = {
     "explain": {"config", "data", "classifier"},
     "net": {"system", "config", "models", "data", "runs", "classifier", "exported", "explain"},
     "evaluate": {"system", "config", "models", "data", "classifier", "net"},
-    "export": {"system", "config", "formats", "models", "data", "importers", "exported", "net"},
-    "train": {"system", "config", "models", "data", "runs", "net", "evaluate"},
+    "export": {"system", "config", "formats", "models", "data", "importers", "exported", "classifier", "net"},
+    "train": {"system", "config", "models", "data", "runs", "classifier", "net", "evaluate"},
     "report": {
         *("system", "config", "models", "data", "runs", "classifier", "explain", "importers", "net", "evaluate"),
     },

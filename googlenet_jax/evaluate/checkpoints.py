@@ -7,13 +7,14 @@ from typing import Any
 
 import jax
 
+from googlenet_jax.classifier import check_classes
 from googlenet_jax.config import override
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import Process, eval_batches
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
-from googlenet_jax.net import UNUSED, ExportedNet, Net, load
+from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.system.parallel import replicate
 
 
@@ -70,15 +71,6 @@ def evaluate_checkpoints(
         "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
         "per_class": per_class,
     }
-
-
-def check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:
-    """A label is an index: the images' classes must be the network's, as far as can be told from their names."""
-    named = [label for label in known if not label.startswith(UNUSED)]
-    if len(given) not in (len(known), len(named)):
-        raise UserError(f"{dataset} has {len(given)} classes, {path} tells {len(named)} apart")
-    if list(given) != named and sorted(given) == sorted(named):
-        raise UserError(f"{dataset} has the classes of {path} in another order: {given[0]} first, not {named[0]}")
 
 
 def _member(net: Net | ExportedNet, resize: str | None) -> Member:

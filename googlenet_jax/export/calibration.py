@@ -1,7 +1,10 @@
 """Images that the ranges of an int8 network are measured on."""
 
+import logging
+
 import numpy as np
 
+from googlenet_jax.classifier import check_classes
 from googlenet_jax.config import from_json, override
 from googlenet_jax.data.bad_images import load
 from googlenet_jax.data.pictures.picture import BadImageError
@@ -9,6 +12,8 @@ from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.export.target import Options
 from googlenet_jax.exported.description import Description
+
+log = logging.getLogger(__name__)
 
 
 def calibration_crops(description: Description, options: Options, count: int = 500) -> tuple[np.ndarray, np.ndarray]:
@@ -27,6 +32,10 @@ def calibration_crops(description: Description, options: Options, count: int = 5
     """
     config = override(from_json(description.config), {"dataset.name": str(options.calibration)})
     source, _ = open_source(config)
+    try:
+        check_classes(source.labels, description.labels, f"--calibration {options.calibration}", "the network")
+    except UserError as error:
+        log.warning("%s: ranges measured on its images may not fit others", error)
     crops, labels = [], []
     for index in np.linspace(0, len(source) - 1, min(count, len(source))).astype(int).tolist():
         picture, label, _ = load(source, index, config.dataset.bad_images == "mend")

@@ -16,6 +16,7 @@ from googlenet_jax.config.choices import RUNTIMES
 from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError, reason, where
 from googlenet_jax.exported.description import Description
+from googlenet_jax.system.storage import fetch, is_url
 
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
 
@@ -92,7 +93,7 @@ def open_exported(path: str | Path, kind: str | None = None) -> ExportedNet | We
     """Opens an exported file or directory.
 
     Args:
-      path: of it.
+      path: of it; also a URL of a file in a bucket, which is copied to this machine once.
       kind: key of `RUNTIMES`; None: by its name, for a directory by what lies in it.
 
     Returns:
@@ -106,6 +107,8 @@ def open_exported(path: str | Path, kind: str | None = None) -> ExportedNet | We
         kind = next((name for name, row in RUNTIMES.items() if _is_like(place, row.suffix)), None)
         if kind is None:
             return None
+    if is_url(path):
+        place = fetch(str(path))
     if not place.exists():
         raise UserError(f"{where(path)}: there is no such file")
     try:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from googlenet_jax.classifier import Classifier
+from googlenet_jax.classifier import Classifier, check_classes
 from googlenet_jax.config import override
 from googlenet_jax.data.order import spread
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.errors import where as place_of
-from googlenet_jax.evaluate.checkpoints import check_classes
 from googlenet_jax.importers.labels import named
 from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.report import history, sections

@@ -7,12 +7,12 @@ from typing import Any
 import jax.numpy as jnp
 import ml_collections
 
+from googlenet_jax.classifier import UNUSED
 from googlenet_jax.config.checks import differences
 from googlenet_jax.config.from_json import from_json, read_json
 from googlenet_jax.config.resume import refused
 from googlenet_jax.data.identity import check_same
 from googlenet_jax.errors import UserError
-from googlenet_jax.net import UNUSED
 from googlenet_jax.runs.checkpoint import Checkpoints
 from googlenet_jax.runs.directory import CONFIG, RunDirectory
 from googlenet_jax.train.fine_tune import initialize, input_of

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import small_config
+from fsspec.implementations.memory import MemoryFileSystem
 
 import googlenet_jax as gn
 from googlenet_jax.config.choices import NOT_HERE
@@ -115,6 +116,16 @@ def test_evaluate_and_predict_take_the_file_for_the_run(finished_run, tmp_path, 
         assert {**found["per_class"]} == wanted["per_class"]
     both = evaluate_checkpoints([tmp_path / "a.onnx", finished_run], crops=10)
     assert both["loss"] == pytest.approx(evaluate_checkpoints([finished_run], crops=10)["loss"], rel=1e-5)
+
+
+def test_a_file_in_a_bucket_is_used_like_one_here(caches, tmp_path):
+    here = tmp_path / "a.onnx"
+    export(network("mindcv", 32, model__blocks=("3a",), model__aux_heads=False), "x", "onnx", here, Options())
+    system, image = MemoryFileSystem(), np.zeros((40, 50, 3), np.uint8)
+    with pytest.raises(UserError, match=r"memory://bucket/a\.onnx: there is no such object"):
+        gn.load("memory://bucket/a.onnx")
+    system.pipe("/bucket/a.onnx", here.read_bytes())
+    assert gn.load("memory://bucket/a.onnx").predict([image]) == gn.load(here).predict([image])
 
 
 def test_folding_changes_nothing_but_rounding():

@@ -156,11 +156,12 @@ def test_smaller_files_agree_on_most_images(written, precision, share, agreeing,
         assert floats == [output["name"]]
 
 
-def test_calibration_leaves_out_what_cannot_be_read(image_folder):
+def test_calibration_leaves_out_what_cannot_be_read(image_folder, caplog):
     options = Options(precision="int8", calibration=f"folder:{image_folder}")
     description = describe(network("batchnorm"), "a run", options)
     (image_folder / "train" / "cat" / "0.jpg").write_bytes(b"no image")
     crops, labels = calibration_crops(description, options)
+    assert "has 2 classes, the network tells 4 apart: ranges" in caplog.text
     assert crops.shape == (11, 64, 64, 3) and crops.dtype == np.uint8
     assert labels.tolist() == [0] * 5 + [1] * 6
     crops, labels = calibration_crops(description, options, count=4)
