@@ -17,17 +17,20 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The recipe; arg is the folder."""
     config = default_config()
     config.dataset.name = f"folder:{arg or 'data/imagenette'}"
-    config.dataset.image_size = 64
+    config.dataset.image_size = 56
+    config.eval.image_size = 64
     config.batch_size = 128
-    config.num_epochs = 20.0
+    config.num_epochs = 45.0
     config.augment.crop = "resized"
     config.augment.area = (0.35, 1.0)
     config.augment.flip = True
-    config.optimizer.learning_rate = 0.1
+    config.optimizer.learning_rate = 0.05
     config.optimizer.nesterov = True
     config.optimizer.weight_decay = 5e-4
+    config.optimizer.clip_norm = 2.0
+    config.optimizer.ema_decay = 0.998
     config.loss.label_smoothing = 0.1
     config.schedule.name = "cosine"
-    config.schedule.warmup_epochs = 1.0
-    config.eval.every_epochs = 2.0
+    config.schedule.warmup_epochs = 3.0
+    config.eval.every_epochs = 5.0
     return config

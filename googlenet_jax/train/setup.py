@@ -93,15 +93,14 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
     preprocess = make_preprocess(config)
     optimizer = make_optimizer(config.optimizer)
     calendar = make_calendar(config.num_epochs, num_images, config.batch_size)
-    rate = config.optimizer.learning_rate
-    schedule = make_schedule(config.schedule, rate, calendar.steps_per_epoch, config.num_epochs)
+    course = make_schedule(config.schedule, 1.0, calendar.steps_per_epoch, config.num_epochs)
     packings = make_packings(model, config, devices[0].platform)
-    step = make_train_step(model, optimizer, schedule, preprocess, config, packings)
+    step = make_train_step(model, optimizer, course, preprocess, config, packings)
     return Training(
         config=config,
         model=model,
         preprocess=preprocess,
-        schedule=schedule,
+        schedule=lambda step: config.optimizer.learning_rate * course(step),
         devices=devices,
         calendar=calendar,
         packings=packings,

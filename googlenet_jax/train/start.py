@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import ml_collections
 
 from googlenet_jax.classifier import UNUSED
@@ -18,7 +17,7 @@ from googlenet_jax.runs.directory import CONFIG, RunDirectory
 from googlenet_jax.train.fine_tune import initialize, input_of
 from googlenet_jax.train.schedule import make_schedule
 from googlenet_jax.train.setup import Training
-from googlenet_jax.train.state import TrainState
+from googlenet_jax.train.state import TrainState, constants
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +67,8 @@ def start(saved: Checkpoints, run: RunDirectory, training: Training, images: dic
         return training.place(state if config.init_from is None else initialize(state, config, training.preprocess))
     step, found = restored
     log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
-    seed = jnp.asarray(config.seed, jnp.uint32)
-    return training.place(TrainState(variables=found["variables"], ema=found["ema"], seed=seed, **found["training"]))
+    state = TrainState(variables=found["variables"], ema=found["ema"], **found["training"], **constants(config))
+    return training.place(state)
 
 
 def _check(meta: dict[str, Any], run: RunDirectory, training: Training, images: dict[str, Any]) -> None:

@@ -24,8 +24,9 @@ class TrainState(flax.struct.PyTreeNode):
       opt_state: the optimizer's.
       loss_scale: the loss scale and the count of skipped steps.
       ema: running average of `variables`, or None.
-      seed: of every random stream, uint32 scalar. Here, and not in the program, so that trainings that differ in it
-        alone compile once.
+      seed: of every random stream, uint32 scalar.
+      learning_rate: the base rate, float32 scalar. Both are here, and not in the program, so that trainings that differ
+        in them alone compile once.
     """
 
     step: jax.Array
@@ -34,6 +35,7 @@ class TrainState(flax.struct.PyTreeNode):
     loss_scale: LossScale
     ema: Any
     seed: jax.Array
+    learning_rate: jax.Array
 
     @property
     def eval_variables(self) -> Any:
@@ -116,5 +118,13 @@ def create_state(
         opt_state=optimizer.init(variables["params"]),
         loss_scale=make_loss_scale(config.precision),
         ema=None if config.optimizer.ema_decay is None else jax.tree.map(jnp.copy, variables),
-        seed=jnp.asarray(config.seed, jnp.uint32),
+        **constants(config),
     )
+
+
+def constants(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """The fields of a `TrainState` that no step changes and no checkpoint keeps: the configuration has them."""
+    return {
+        "seed": jnp.asarray(config.seed, jnp.uint32),
+        "learning_rate": jnp.asarray(config.optimizer.learning_rate, jnp.float32),
+    }

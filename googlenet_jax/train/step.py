@@ -36,7 +36,7 @@ def make_train_step(
     Args:
       model: the network, with `axis_name` set to `AXIS`.
       optimizer: from `make_optimizer`.
-      schedule: from `make_schedule`.
+      schedule: from `make_schedule`, for a base rate of 1.
       preprocess: normalises images.
       config: the whole configuration.
       packings: of the state's trees.
@@ -121,7 +121,7 @@ def _updated(
     """The state after a step; one whose gradients are not finite changes nothing but its count."""
     params = state.variables["params"]
     updates, opt_state = optimizer.update(grads, state.opt_state, params)
-    rate = schedule(state.step)
+    rate = state.learning_rate * schedule(state.step)
     params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
     variables, ema = {"params": params, **stats}, state.ema
     if ema_decay is not None:
@@ -130,4 +130,6 @@ def _updated(
         ema = jax.tree.map(lambda e, v: decay * e + (1 - decay) * v, ema, variables)
     new, old = (variables, opt_state, ema), (state.variables, state.opt_state, state.ema)
     new = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
-    return TrainState(state.step + 1, new[0], new[1], state.loss_scale.update(finite), new[2], state.seed)
+    variables, opt_state, ema = new
+    loss_scale = state.loss_scale.update(finite)
+    return state.replace(step=state.step + 1, variables=variables, opt_state=opt_state, loss_scale=loss_scale, ema=ema)

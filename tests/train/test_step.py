@@ -57,6 +57,15 @@ def test_accumulated_parts_give_the_whole_batchs_gradient():
     assert whole[1]["loss"] == pytest.approx(parts[1]["loss"], rel=1e-5)
 
 
+def test_trainings_that_differ_in_seed_and_rate_alone_compile_once():
+    def program(**changes):
+        training = build_training(small_config(num_devices=2, **changes), 16, 4)
+        given = (training.abstract(), jax.eval_shape(Measured.empty), *training.split(batch()))
+        return training.step.lower(*given).as_text()
+
+    assert program() == program(seed=3, optimizer__learning_rate=0.7) != program(optimizer__weight_decay=0.1)
+
+
 def test_a_mixed_images_loss_is_the_mixed_loss():
     rng = np.random.default_rng(0)
     logits, share = rng.standard_normal((6, 5)).astype(np.float32), rng.uniform(size=6)
