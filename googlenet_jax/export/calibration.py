@@ -1,6 +1,9 @@
-"""Images that the ranges of an int8 network are measured on."""
+"""Images that the ranges of an int8 network are measured on, and the choice among ways to find those ranges."""
 
+import dataclasses
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +15,13 @@ from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.export.target import Options
 from googlenet_jax.exported.description import Description
+from googlenet_jax.exported.opening import ExportedNet, open_exported
 
 log = logging.getLogger(__name__)
+_IMAGES = 500  # that ranges are measured on, and as many that what came of it is judged by
 
 
-def calibration_crops(description: Description, options: Options, count: int = 500) -> tuple[np.ndarray, np.ndarray]:
+def calibration_crops(description: Description, options: Options, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Training images, evenly spread over the set.
 
     Args:
@@ -49,3 +54,50 @@ def calibration_crops(description: Description, options: Options, count: int = 5
     if not crops:
         raise UserError(f"--calibration {options.calibration}: none of its training images can be read")
     return np.stack(crops), np.asarray(labels, np.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """Training images in two halves: ranges are measured on one, and what came of it is judged by the other.
+
+    Attributes:
+      measured, judged: crops (n, size, size, 3), uint8 RGB.
+      labels: of the judged ones, (n,) int32.
+    """
+
+    measured: np.ndarray
+    judged: np.ndarray
+    labels: np.ndarray
+
+    def best(self, kind: str, files: Mapping[str, Path], wanted: np.ndarray) -> Path:
+        """The file that is right most often, of equal ones the one with probabilities nearest to those of the network.
+
+        Args:
+          kind: of the files, key of `RUNTIMES`.
+          files: by what they were made.
+          wanted: the network's probabilities of the judged crops, (n, classes).
+
+        Returns:
+          One of the files; the log says which, and how often each was right.
+        """
+        scores = {}
+        for name, file in files.items():
+            net = open_exported(file, kind)
+            assert isinstance(net, ExportedNet)
+            found = np.concatenate([net.classify(self.judged[i : i + 32]) for i in range(0, len(self.judged), 32)])
+            scores[name] = (found.argmax(-1) == self.labels).mean(), -np.abs(found - wanted).mean()
+        best = max(scores, key=lambda name: scores[name])
+        log.info(
+            "int8 by %s: top-1 on %d training images that it had not seen %s",
+            best,
+            len(self.labels),
+            ", ".join(f"{score:.1%} by {name}" for name, (score, _) in scores.items()),
+        )
+        return files[best]
+
+
+def calibrate(description: Description, options: Options) -> Calibration:
+    """The images for a network; see `calibration_crops`."""
+    crops, labels = calibration_crops(description, options, 2 * _IMAGES)
+    judged = slice(1 if len(crops) > 1 else 0, None, 2)
+    return Calibration(crops[::2], crops[judged], labels[judged])

@@ -31,7 +31,7 @@ def write(net: Net, path: Path, options: Options, description: Description) -> N
     model = _Writer(graph, description, half=options.precision == "float16").model()
     onnx.checker.check_model(model, full_check=True)
     if options.precision == "int8":
-        write_int8(model, path, options, description)
+        write_int8(net, model, path, options, description)
     else:
         onnx.save(model, path)
 

@@ -21,23 +21,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.export.calibration import calibration_crops
+from googlenet_jax.export.calibration import calibrate
 from googlenet_jax.export.target import Options
 from googlenet_jax.exported.description import Description
-from googlenet_jax.exported.opening import ExportedNet, open_exported
+from googlenet_jax.net import Net
 from googlenet_jax.system.runtime import cpu_flags
 
-log = logging.getLogger(__name__)
-_IMAGES = 500  # that ranges are measured on, and as many that the methods are judged by
 _AT_ONCE = 20  # whose activations are held in memory
 _QUANTISED = ["Conv", "Relu", "MaxPool"]
 _METHODS = {"MinMax": {}, "Percentile": {"CalibPercentile": 99.999}}
 
 
-def write_int8(model: Any, path: Path, options: Options, description: Description) -> None:
+def write_int8(net: Net, model: Any, path: Path, options: Options, description: Description) -> None:
     """Writes a float32 model in int8.
 
     Args:
+      net: the network.
       model: an onnx.ModelProto that takes uint8 crops or floats.
       path: the file to write.
       options: `calibration` names the images.
@@ -52,15 +51,13 @@ def write_int8(model: Any, path: Path, options: Options, description: Descriptio
     except ModuleNotFoundError:
         raise UserError("int8 is made by onnxruntime: pip install 'googlenet-jax[onnx]'") from None
 
-    crops, labels = calibration_crops(description, options, 2 * _IMAGES)
-    measured, judged = crops[::2], slice(1 if len(crops) > 1 else 0, None, 2)
+    calibration = calibrate(description, options)
     with _without_advice(), tempfile.TemporaryDirectory(dir=path.parent) as directory:
-        scores, whole = {}, Path(directory) / "float32.onnx"
+        files, whole = {}, Path(directory) / "float32.onnx"
         onnx.save(model, whole)
-        wanted = _outputs(whole, crops[judged])
         for method, extra in _METHODS.items():
-            file = Path(directory) / f"{method}.onnx"
-            reader = _reader(quantization, model, measured, description)
+            files[method] = file = Path(directory) / f"{method}.onnx"
+            reader = _reader(quantization, model, calibration.measured, description)
             with contextlib.redirect_stdout(io.StringIO()):  # it tells of its histograms
                 quantization.quantize_static(
                     whole,
@@ -78,16 +75,7 @@ def write_int8(model: Any, path: Path, options: Options, description: Descriptio
             _store_classifiers_in_int8(quantised)
             onnx.helper.set_model_props(quantised, {prop.key: prop.value for prop in model.metadata_props})
             onnx.save(quantised, file)
-            found = _outputs(file, crops[judged])
-            scores[method] = (found.argmax(-1) == labels[judged]).mean(), -np.abs(found - wanted).mean()
-        best = max(scores, key=lambda name: scores[name])
-        log.info(
-            "int8 by %s: top-1 on %d training images that it had not seen %s",
-            best,
-            len(labels[judged]),
-            ", ".join(f"{score:.1%} by {name}" for name, (score, _) in scores.items()),
-        )
-        (Path(directory) / f"{best}.onnx").replace(path)
+        calibration.best("onnx", files, net.classify(calibration.judged)).replace(path)
 
 
 @contextlib.contextmanager
@@ -100,13 +88,6 @@ def _without_advice() -> Iterator[None]:
         yield
     finally:
         root.setLevel(level)
-
-
-def _outputs(file: Path, crops: np.ndarray) -> np.ndarray:
-    """The main head's output for crops, (n, classes)."""
-    net = open_exported(file, "onnx")
-    assert isinstance(net, ExportedNet)
-    return np.concatenate([net.outputs(crops[i : i + 32])[0] for i in range(0, len(crops), 32)])
 
 
 def _store_classifiers_in_int8(model: Any) -> None:

@@ -13,31 +13,52 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from googlenet_jax.export.calibration import calibration_crops
+from googlenet_jax.export.calibration import calibrate
 from googlenet_jax.export.target import Options, Target
 from googlenet_jax.export.tensorflow_graph import save_network
 from googlenet_jax.exported.description import FILE, Description
 from googlenet_jax.exported.tensorflow import IMAGES, SIGNATURE, quiet, tensorflow
 from googlenet_jax.net import Net
 
+_USUAL = 0.98  # of the images that ranges are measured on
+
 
 def write(net: Net, path: Path, options: Options, description: Description) -> None:
     """Writes a .tflite; see `Target.write`."""
     tf = tensorflow("TFLite")
-    crops = calibration_crops(description, options)[0] if options.precision == "int8" else None
-    with tempfile.TemporaryDirectory() as directory:
-        save_network(net, Path(directory), description, integers=crops is not None)
-        with quiet():
-            converter = tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=[SIGNATURE])
-            if options.precision == "float16":  # of weights; a runtime computes in it where the hardware does
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                converter.target_spec.supported_types = [tf.float16]
-            if crops is not None:
-                _quantize(tf, converter, crops, description)
-            model = converter.convert()
-    path.write_bytes(model)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(FILE, description.to_json())
+    int8 = options.precision == "int8"
+    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+        graph = Path(directory) / "graph"
+        save_network(net, graph, description, integers=int8)
+
+        def convert(file: Path, crops: np.ndarray | None = None) -> None:
+            with quiet():
+                converter = tf.lite.TFLiteConverter.from_saved_model(str(graph), signature_keys=[SIGNATURE])
+                if options.precision == "float16":  # of weights; a runtime computes in it where the hardware does
+                    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                    converter.target_spec.supported_types = [tf.float16]
+                if crops is not None:
+                    _quantize(tf, converter, crops, description)
+                file.write_bytes(converter.convert())
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.writestr(FILE, description.to_json())
+
+        if not int8:
+            convert(path)
+            return
+        calibration = calibrate(description, options)
+        files: dict[str, Path] = {}
+        for name, crops in _choices(net, calibration.measured).items():
+            files[name] = Path(directory) / f"{len(files)}.tflite"
+            convert(files[name], crops)
+        calibration.best("tflite", files, net.classify(calibration.judged)).replace(path)
+
+
+def _choices(net: Net, crops: np.ndarray) -> dict[str, np.ndarray]:
+    """Crops to measure ranges on: TFLite's reach from least to greatest, so that a few odd images may spoil them."""
+    largest = [float(np.max(net.look(crop[None])[1])) for crop in crops]
+    usual = crops[largest <= np.quantile(largest, _USUAL)]
+    return {"all": crops, f"the {_USUAL:.0%} with the smallest activations": usual}
 
 
 def _quantize(tf: Any, converter: Any, crops: np.ndarray, description: Description) -> None:

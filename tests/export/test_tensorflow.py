@@ -21,6 +21,7 @@ from googlenet_jax.export.exporting import export, reference, sample_crops
 from googlenet_jax.export.layers import Layer
 from googlenet_jax.export.target import Options, describe
 from googlenet_jax.export.tensorflow_graph import _same
+from googlenet_jax.export.tflite import _choices
 from googlenet_jax.exported.opening import ExportedNet, open_exported
 from googlenet_jax.exported.tensorflow import tensorflow
 from googlenet_jax.models.make_model import make_model
@@ -137,7 +138,7 @@ def spread(net, crops):
 def test_smaller_files_agree_on_most_images(written, precision, share, agreeing, tmp_path):
     calibrated = Options(precision="int8", calibration="synthetic")
     options = calibrated if precision == "int8" else Options(precision=precision)
-    crops, _ = calibration_crops(describe(network("batchnorm"), "a run", calibrated), calibrated)
+    crops, _ = calibration_crops(describe(network("batchnorm"), "a run", calibrated), calibrated, 500)
     net, output = spread(network("batchnorm"), crops), tmp_path / "net.tflite"
     result = export(net, "a run", "tflite", output, options)
     assert result.size < (written / "net.tflite").stat().st_size * share
@@ -160,7 +161,7 @@ def test_calibration_leaves_out_what_cannot_be_read(image_folder, caplog):
     options = Options(precision="int8", calibration=f"folder:{image_folder}")
     description = describe(network("batchnorm"), "a run", options)
     (image_folder / "train" / "cat" / "0.jpg").write_bytes(b"no image")
-    crops, labels = calibration_crops(description, options)
+    crops, labels = calibration_crops(description, options, 500)
     assert "has 2 classes, the network tells 4 apart: ranges" in caplog.text
     assert crops.shape == (11, 64, 64, 3) and crops.dtype == np.uint8
     assert labels.tolist() == [0] * 5 + [1] * 6
@@ -169,7 +170,7 @@ def test_calibration_leaves_out_what_cannot_be_read(image_folder, caplog):
     for path in (image_folder / "train").rglob("*.*g"):
         path.write_bytes(b"no image")
     with pytest.raises(UserError, match="none of its training images can be read"):
-        calibration_crops(description, options)
+        calibration_crops(description, options, 500)
 
 
 def test_damaged_files_are_a_line(written, tmp_path):
@@ -245,3 +246,12 @@ def test_max_pools_pad_as_tensorflow_does(rounding):
             (theirs, _) = _same((side, side), Layer("pool", "max_pool", (), (), window=window, stride=stride))
             if any(ours):
                 assert windows(side, window, stride, *ours) == windows(side, window, stride, *theirs)
+
+
+def test_images_with_the_largest_activations_may_be_left_out_of_calibration():
+    net = network("batchnorm")
+    crops = np.random.default_rng(0).integers(0, 256, (50, 64, 64, 3), np.uint8) // 8
+    crops[7] *= 8  # more contrast than the others
+    everything, usual = _choices(net, crops).values()
+    np.testing.assert_array_equal(everything, crops)
+    np.testing.assert_array_equal(usual, np.delete(crops, 7, 0))
