@@ -2,8 +2,8 @@
 
     python launch.py
 
-Measured on 2 CPU cores: 99.2 % validation top-1 at the end (seeds 0 to 2: 98.89, 98.89, 99.72; 360 images), in 72 s the
-first time, of which 20 s are compiling.
+Measured on 2 CPU cores (AVX-512): 98.8 % validation top-1 at the end (seeds 0 to 4: 98.06, 98.61, 98.89, 98.89, 99.44;
+360 images), in 56 s the first time, of which some 20 s are compiling.
 """
 
 import ml_collections

@@ -1,11 +1,12 @@
-"""GoogLeNet on Imagenette (10 ImageNet classes, 9,469 images) from a folder, at 64 px, on a CPU.
+"""GoogLeNet on Imagenette (10 ImageNet classes, 9,469 images) from a folder, trained at 64 px and used at 80, on a CPU.
 
     python launch.py --config configs/imagenette.py:PATH --workdir runs/imagenette
 
 PATH (default: data/imagenette) holds {train,val}/<class>/*.
 
-Measured on 2 CPU cores, from images of 160 px, seed 0: 79.2 % validation top-1, 97.8 % top-5, in 30 minutes at 122
-images/s (AVX2); by a later version 78.3 and 97.4 %, in 19 minutes, some of them beside other work (AVX-512).
+Measured on 2 CPU cores (AVX-512), from images of 160 px, 3,925 validation images: RESULT
+The same networks used at 64 px: 84.1 and 84.3 % (seeds 0, 1). Trained at 56 px for 45 epochs on larger crops without
+TrivialAugment and used at 64: 80.8 and 82.1 %, with 96 % of the training images right.
 """
 
 import ml_collections
@@ -17,13 +18,14 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The recipe; arg is the folder."""
     config = default_config()
     config.dataset.name = f"folder:{arg or 'data/imagenette'}"
-    config.dataset.image_size = 56
-    config.eval.image_size = 64
+    config.dataset.image_size = 64
+    config.eval.image_size = 80
     config.batch_size = 128
-    config.num_epochs = 45.0
+    config.num_epochs = 40.0
     config.augment.crop = "resized"
-    config.augment.area = (0.35, 1.0)
+    config.augment.area = (0.25, 1.0)
     config.augment.flip = True
+    config.augment.policy = "trivial"
     config.optimizer.learning_rate = 0.05
     config.optimizer.nesterov = True
     config.optimizer.weight_decay = 5e-4

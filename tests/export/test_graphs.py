@@ -183,6 +183,27 @@ def test_damaged_and_foreign_files_are_refused(suffix, tmp_path):
         gn.load(tmp_path / f"b.{suffix}")
 
 
+def test_a_small_file_cannot_ask_for_all_memory(tmp_path):
+    export(
+        network("mindcv", 32, model__blocks=("3a",), model__aux_heads=False),
+        "x",
+        "onnx",
+        tmp_path / "a.onnx",
+        Options(),
+    )
+    model = onnx.load(tmp_path / "a.onnx")
+    (output,) = model.graph.output
+    last = next(node for node in model.graph.node if output.name in node.output)
+    last.output[0] = "all"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 1 << 42]), "shape"))
+    for kind, inputs, result in (("ConstantOfShape", ["shape"], "zeros"), ("ReduceMax", ["zeros"], "most")):
+        model.graph.node.append(onnx.helper.make_node(kind, inputs, [result]))
+    model.graph.node.append(onnx.helper.make_node("Add", ["all", "most"], [output.name]))
+    onnx.save(model, tmp_path / "b.onnx")
+    with pytest.raises(UserError, match=r"b\.onnx does not run .* more than the \d+ MiB that graphs may take"):
+        gn.load(tmp_path / "b.onnx").predict([np.zeros((9, 9, 3), np.uint8)])
+
+
 def test_a_description_that_makes_no_sense_is_refused(tmp_path):
     export(
         network("mindcv", 32, model__blocks=("3a",), model__aux_heads=False),
