@@ -4,9 +4,10 @@
 
 PATH (default: data/imagenette) holds {train,val}/<class>/*.
 
-Measured on 2 CPU cores (AVX-512), from images of 160 px, 3,925 validation images: RESULT
-The same networks used at 64 px: 84.1 and 84.3 % (seeds 0, 1). Trained at 56 px for 45 epochs on larger crops without
-TrivialAugment and used at 64: 80.8 and 82.1 %, with 96 % of the training images right.
+Measured on 2 CPU cores (AVX-512), from images of 160 px, 3,925 validation images: 86.0 % top-1, 98.5 % top-5 at the
+end (seeds 0 to 2: 86.14, 85.76, 86.24; sd 0.26), in 22.5 minutes at 300 images/s (seed 2; seeds 0 and 1 on one core
+each). The same networks used at 64 px: 84.1 and 84.3 % (seeds 0, 1). Trained at 56 px for 45 epochs on larger crops
+without TrivialAugment and used at 64: 80.8 and 82.1 %, with 96 % of the training images right.
 """
 
 import ml_collections
