@@ -102,7 +102,7 @@ def _report(flags: argparse.Namespace) -> None:
     if data["baseline"]:
         other = data["baseline"]
         p = other["p"]
-        verdict = f"p = {p:.2g}" + ("" if p < 0.05 else ", tied within noise")
+        verdict = (f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001") + ("" if p < 0.05 else ", tied within noise")
         print(
             f"baseline: top-1 {other['top1']['value']:.2%}; {other['only_this']} images right here alone, "
             f"{other['only_baseline']} there alone ({verdict})"
