@@ -92,18 +92,17 @@ def tell_new_end(run: RunDirectory, training: Training, step: int) -> None:
     if "num_epochs" not in run.changes:
         return
     config, calendar = training.config, training.calendar
-    before = make_schedule(
-        config.schedule, config.optimizer.learning_rate, calendar.steps_per_epoch, run.changes["num_epochs"][0]
-    )
-    end = round(run.changes["num_epochs"][0] * training.calendar.steps_per_epoch)
-    old, new = float(before(step)), float(training.schedule(step))
-    if old != new or float(before(end)) != float(training.schedule(end)):  # during warmup the end alone differs
+    course = make_schedule(config.schedule, 1.0, calendar.steps_per_epoch, run.changes["num_epochs"][0])
+    end = round(run.changes["num_epochs"][0] * calendar.steps_per_epoch)
+    was = [float(config.optimizer.learning_rate * course(at)) for at in (step, end)]
+    now = [float(training.schedule(at)) for at in (step, end)]
+    if was != now:  # during warmup the end alone differs
         log.info(
             "the %s schedule ends at epoch %g now: the learning rate goes on at %.4g, where it would have been %.4g",
             config.schedule.name,
             config.num_epochs,
-            new,
-            old,
+            now[0],
+            was[0],
         )
 
 

@@ -1,7 +1,6 @@
 """Sources that need no files: digits from a package, synthetic images, and none."""
 
-import importlib.util
-from pathlib import Path
+import importlib.metadata
 
 import ml_collections
 import numpy as np
@@ -17,9 +16,9 @@ def refuse_none(place: str, config: ml_collections.ConfigDict) -> Splits:
 
 def open_digits(place: str, config: ml_collections.ConfigDict) -> Splits:
     """scikit-learn's handwritten digits, from its wheel: 1,797 8x8 images, every fifth of each class to validate."""
-    # Where the package lies, without importing it: that takes a second, more than all else before the first step.
-    (package,) = importlib.util.find_spec("sklearn").submodule_search_locations  # type: ignore[union-attr, misc]
-    table = np.loadtxt(Path(package, "datasets", "data", "digits.csv.gz"), delimiter=",", dtype=np.uint8)
+    # The package's file without the package: to import it takes a second.
+    file = importlib.metadata.distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
+    table = np.loadtxt(str(file), delimiter=",", dtype=np.uint8)
     pixels, classes = table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64)
     images = np.repeat(np.round(pixels * (255 / 16)).astype(np.uint8), 3, axis=-1)
     labels = [str(digit) for digit in range(10)]
