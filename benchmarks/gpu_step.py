@@ -6,18 +6,20 @@
 
 The images lie on the device. This project's step does all that the recipe says: colours, flips, dropout, auxiliary
 heads, averages; PyTorch's has the network, the loss, and SGD, and no change of colours. Each figure is the median over
-the timed steps. XLA and PyTorch run one after the other in this process, on half of the memory each. For a profile set
-XLA_FLAGS=--xla_gpu_enable_command_buffer= so that all kernels keep their names.
+the timed steps; a batch of one image is waited for, so that its figure is the latency. XLA and PyTorch run one after
+the other in this process, on half of the memory each. For a profile set XLA_FLAGS=--xla_gpu_enable_command_buffer= so
+that all kernels keep their names.
 """
 
 import argparse
 import collections
+import contextlib
 import fcntl
 import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,25 +35,29 @@ from hlo import Module
 from googlenet_jax.cli.launch import take_overrides
 from googlenet_jax.config.overrides import override, parse
 from googlenet_jax.config.recipes import read_recipe
+from googlenet_jax.models.folding import fold
 from googlenet_jax.models.make_model import make_model
 from googlenet_jax.system import runtime
 from googlenet_jax.train.setup import build_training
 
 
-def timed(step: Callable[[], Any], wait: Callable[[Any], Any], flags: argparse.Namespace) -> float:
-    """Seconds a step: the median over some runs of several steps each, after a warm-up."""
-    if flags.lock:
-        with flags.lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            return _timed(step, wait, flags.steps)
-    return _timed(step, wait, flags.steps)
+@contextlib.contextmanager
+def alone(lock: Path | None) -> Iterator[None]:
+    """Nothing else that asks for this lock runs meanwhile."""
+    if lock is None:
+        yield
+        return
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def _timed(step: Callable[[], Any], wait: Callable[[Any], Any], steps: int) -> float:
+def timed(step: Callable[[], Any], wait: Callable[[Any], Any], steps: int, each: int) -> float:
+    """Seconds a step: the median over some runs of several steps each, after a warm-up; each run is waited for."""
     for _ in range(3):
         wait(step())
-    seconds, each = [], max(steps // 5, 1)
-    for _ in range(5):
+    seconds = []
+    for _ in range(steps // each):
         start = time.perf_counter()
         for _ in range(each):
             result = step()
@@ -83,10 +89,12 @@ def jax_train(config: Any, batch: int) -> tuple[Callable[[], Any], str]:
 
 
 def jax_inference(config: Any, batch: int) -> Callable[[], Any]:
-    """The network's logits of uint8 images."""
+    """The network's logits of uint8 images; batch norm is folded into the convolutions, as `gn.load` has it."""
     size = config.dataset.image_size
     model = make_model(config, 1000)
-    variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, size, size, 3), np.float32))
+    drawn = jax.jit(model.init)(jax.random.key(0), np.zeros((1, size, size, 3), np.float32))
+    model, variables = fold(model, drawn)
+    variables = jax.device_put(variables)
     infer = jax.jit(lambda variables, images: model.apply(variables, images / np.float32(128) - 1))
     images = jax.device_put(np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), dtype=np.uint8))
     return lambda: infer(variables, images)
@@ -151,8 +159,10 @@ def profile(step: Callable[[], Any], text: str, chip: Chip, directory: Path, ste
             if not line.name.startswith("Stream"):
                 continue
             for event in line.events:
-                name = _plain(str(dict(event.stats).get("hlo_op", event.name)))
-                kind = kernels[name].kind if name in kernels else f"other: {event.name[:40]}"
+                name = _plain(event.name)  # a kernel of XLA's own; those of libraries have names of their own
+                if name not in kernels:
+                    name = _plain(str(dict(event.stats).get("hlo_op", name)))
+                kind = kernels[name].kind if name in kernels else f"other: {event.name[:60]}"
                 seconds[kind] += event.duration_ns / 1e9 / steps
                 single[name] += event.duration_ns / 1e9 / steps
     bound: dict[str, float] = collections.defaultdict(float)
@@ -204,17 +214,22 @@ def main() -> None:
     def recipe() -> Any:
         return override(read_recipe(flags.recipe), {name: parse(name, text) for name, text in changes.items()})
 
+    def each(batch: int) -> int:
+        """Steps that are waited for together: of single images each, for their latency."""
+        return 1 if batch == 1 else max(flags.steps // 5, 1)
+
     def tell(who: str, batch: int, seconds: float, note: str = "") -> None:
         best[who] = max(best.get(who, 0), batch / seconds)
         print(f"{who:8s} batch {batch:5d} {1e3 * seconds:8.3f} ms {batch / seconds:9,.0f} images/s{note}", flush=True)
 
     for batch in flags.batch if flags.only != "torch" else []:
         config = recipe()
-        start = time.perf_counter()
-        step, text = (jax_inference(config, batch), "") if flags.inference else jax_train(config, batch)
-        jax.block_until_ready(step())
-        first = time.perf_counter() - start
-        seconds = timed(step, jax.block_until_ready, flags)
+        with alone(flags.lock):  # XLA measures while it compiles
+            start = time.perf_counter()
+            step, text = (jax_inference(config, batch), "") if flags.inference else jax_train(config, batch)
+            jax.block_until_ready(step())
+            first = time.perf_counter() - start
+            seconds = timed(step, jax.block_until_ready, flags.steps, each(batch))
         peak = (device.memory_stats() or {}).get("peak_bytes_in_use", 0) / 2**30
         tell("jax", batch, seconds, f"   first step {first:.0f} s, peak memory {peak:.2f} GiB")
         if flags.profile and not flags.inference:
@@ -232,7 +247,8 @@ def main() -> None:
         torch.cuda.synchronize()
         first = time.perf_counter() - start
         torch.cuda.reset_peak_memory_stats()
-        seconds = timed(other, lambda _: torch.cuda.synchronize(), flags)
+        with alone(flags.lock):
+            seconds = timed(other, lambda _: torch.cuda.synchronize(), flags.steps, each(batch))
         peak = torch.cuda.max_memory_allocated() / 2**30
         tell("torch", batch, seconds, f"   first step {first:.0f} s, peak memory {peak:.2f} GiB")
         torch._dynamo.reset()

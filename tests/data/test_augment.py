@@ -269,6 +269,14 @@ def test_mixup_has_one_share_a_pair_from_the_beta_distribution():
     assert_alike(share[::2, None], np.random.default_rng(0).beta(0.3, 0.3, (4000, 1)))
 
 
+def test_mixing_has_no_loop_that_a_gpus_host_would_wait_for():
+    config = small_config(augment__mixup=0.2, augment__cutmix=1.0).augment
+    images, labels, keys = noise(8, 4, 4, 3).astype(np.float32), np.arange(8) % 4, keys_of(8)
+    program = jax.jit(lambda *batch: mix(*batch, config, 4)).lower(images, labels, keys).as_text()
+    assert "select" in program
+    assert "while" not in program
+
+
 def test_cutmix_pastes_a_box_and_counts_its_pixels():
     own, share = mixed(2000, cutmix=1.0)
     holes = own == 0

@@ -26,15 +26,15 @@ CHANGES = {
 }
 GOLDEN = {
     "batchnorm": {
-        "loss": 1.557306,
-        "gradient": 13.79538,
-        "conv1": 0.0009449167,
-        "inception_3a/5x5": 0.0001782881,
-        "inception_4a/pool_proj": 0.0001570057,
-        "classifier": 0.001430447,
-        "ema": 0.0002886029,
-        "mean": 0.05477285,
-        "var": 0.04116419,
+        "loss": 1.550054,
+        "gradient": 13.58115,
+        "conv1": 0.0009481668,
+        "inception_3a/5x5": 0.0001785606,
+        "inception_4a/pool_proj": 0.0001442669,
+        "classifier": 0.001621085,
+        "ema": 0.0002882468,
+        "mean": 0.05452761,
+        "var": 0.04184684,
     },
     "paper": {
         "loss": 48.04076,
