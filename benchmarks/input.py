@@ -170,6 +170,7 @@ CONTESTANTS = {
     "records+tiles": _ours(TILES, TILES_BOUNDS, tiles=True),
     "files+antialias": _ours(FOLDER | ANTIALIAS, ANTIALIAS_BOUNDS),
     "records+tiles+antialias": _ours(TILES | ANTIALIAS, ANTIALIAS_BOUNDS, tiles=True),
+    "files+antialias+repeats": _ours(FOLDER | ANTIALIAS | {"augment.repeats": 4}, ANTIALIAS_BOUNDS),
 }
 RATIOS_TO = ("torch", "tf-flax", "tf-uint8")
 MOST_SECONDS_TO_FIRST, MOST_MEMORY_OF_TF_DATA, LEAST_CACHED_RATIO = 2.0, 0.5, 8.0

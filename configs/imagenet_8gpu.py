@@ -9,8 +9,9 @@ with one central crop (MindCV, 150 epochs). What is here raised torchvision's ne
 (RegNetX-400MF from 72.8 to 74.9 %, RegNetY-400MF from 74.0 to 75.8 %;
 https://docs.pytorch.org/vision/stable/models.html): TrivialAugment, mixup and cutmix, erasing, repeated crops,
 averaged parameters, smaller crops in training than in use, and many epochs. On Imagenette smaller crops in training
-than in use were worth two points (configs/imagenette.py). Time: one H200 did 14,055 images/s of an earlier version of
-this step at 224 px, with the images on it.
+than in use were worth two points (configs/imagenette.py). Time: one H100 did
+15,266 images/s of this step in batches of 256, 15,338 at 224 px without TrivialAugment and mixing, 17,467 in batches
+of 1,024 (docs/measured.md), with the images on it.
 """
 
 import ml_collections

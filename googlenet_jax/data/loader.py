@@ -8,6 +8,7 @@ Threads and workers each load a part of a batch at a time; Grain runs them and k
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from googlenet_jax.data import order
-from googlenet_jax.data.bad_images import BadImageLog, load
+from googlenet_jax.data.bad_images import BadImageLog, Loaded, load
 from googlenet_jax.data.crops.training import TrainCrop, make_train_crop
 from googlenet_jax.data.crops.windows import DRAWS
 from googlenet_jax.data.pictures.picture import BadImageError, Picture, Pixels
@@ -84,13 +85,11 @@ def _fill(
     part: _Part,
     row: int,
     arrays: tuple[np.ndarray, ...],
-    source: Source,
-    index: int,
-    mend: bool,
+    loaded: Loaded,
     crop: Callable[[Picture], tuple[np.ndarray, ...]],
 ) -> bool:
     """Puts an image's crops into a row of a part's arrays; False if it is left out. The part tells what was odd."""
-    picture, label, note = load(source, index, mend)
+    picture, label, note = loaded
     if picture is not None:
         try:
             for array, cut in zip(arrays, crop(picture), strict=True):
@@ -116,12 +115,14 @@ class _TrainParts:
 
     def __call__(self, number: int) -> _Part:
         position, count, size = self.split.position(number), self.split.size, self.crop.size
-        batch_size, repeats = self.split.batch_size, self.repeats
-        numbers = order.repeated(self.seed, len(self.source), position, count, batch_size, repeats).tolist()
+        numbers = order.repeated(
+            self.seed, len(self.source), position, count, self.split.batch_size, self.repeats
+        ).tolist()
         draws = order.draws(self.seed, position, count, DRAWS).tolist()
         images = np.empty((count, size, size, 3), np.uint8)
         batch = Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32))
         part = _Part(batch, [], [])
+        load_image = self._load if self.repeats == 1 else functools.cache(self._load_prepared)
         for row, (index, drawn) in enumerate(zip(numbers, draws, strict=True)):
 
             def crop(picture: Picture, drawn: list[float] = drawn) -> tuple[np.ndarray, ...]:
@@ -130,13 +131,24 @@ class _TrainParts:
             # A bad image's place is taken by the next one that can be read.
             for offset in range(min(len(self.source), _MOST_BAD_IN_A_ROW)):
                 other = (index + offset) % len(self.source)
-                if _fill(part, row, (images,), self.source, other, self.policy == "mend", crop):
+                if _fill(part, row, (images,), load_image(other), crop):
                     break
                 if self.policy == "error":
                     return part
             else:
                 return part
         return part
+
+    def _load(self, index: int) -> Loaded:
+        return load(self.source, index, self.policy == "mend")
+
+    def _load_prepared(self, index: int) -> Loaded:
+        """An image of which several crops are cut."""
+        loaded = self._load(index)
+        try:
+            return loaded._replace(picture=self.crop.prepared(loaded.picture)) if loaded.picture else loaded
+        except BadImageError as error:
+            return Loaded(None, 0, str(error))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +166,7 @@ class _EvalParts:
         images = tuple(np.zeros((count, *array.shape), np.uint8) for array in self.blank)
         part = _Part(Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32)), [], [])
         for row, index in enumerate(range(position, min(position + count, len(self.source)))):
-            _fill(part, row, images, self.source, index, self.mend, self.crop)
+            _fill(part, row, images, load(self.source, index, self.mend), self.crop)
         return part
 
 
@@ -182,9 +194,10 @@ def train_batches(
     Raises:
       UserError: by the iterator, if no image can be read or one that cannot shall stop the run.
     """
-    plan = make_plan(config.batch_size // process.count, 3 * config.dataset.image_size**2, config.dataset, "training")
-    split = _Split(config.batch_size, process, plan.size)
     train_crop, repeats = make_train_crop(config, crop), config.augment.repeats
+    share, image_bytes = config.batch_size // process.count, 3 * config.dataset.image_size**2
+    plan = make_plan(share, image_bytes, config.dataset, "training", unit=2 * repeats if repeats > 1 else 1)
+    split = _Split(config.batch_size, process, plan.size)
     parts = _TrainParts(source, train_crop, split, config.seed, config.dataset.bad_images, repeats)
     with contextlib.closing(_batches(parts, split, first, _ENDLESS, plan, bad_images)) as batches:
         for batch in batches:

@@ -5,6 +5,7 @@ processes or hosts, and reached at once after a restart.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -39,20 +40,35 @@ def indices(seed: int, count: int, position: int, length: int) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def nth(places: Any, repeats: int) -> Any:
+    """Which of a batch's images stand at these places, where it has each several times (arXiv 1901.09335).
+
+    Two images take turns, then the next two: so a part of a batch has an image in all its copies, which is then decoded
+    once, and neighbours, which are mixed, differ.
+
+    Args:
+      places: (n,) whole numbers, a numpy or a JAX array.
+      repeats: how often a batch has an image; twice that divides the batch.
+
+    Returns:
+      Array like places.
+    """
+    return places // (2 * repeats) * 2 + places % 2
+
+
 def repeated(seed: int, count: int, position: int, length: int, batch_size: int, repeats: int) -> np.ndarray:
-    """As `indices`, where a batch has its images several times: all of them, and all again (arXiv 1901.09335).
+    """As `indices`, where a batch has its images several times, see `nth`.
 
     Args:
       seed, count, position, length: as for `indices`.
       batch_size: images a batch, with repetitions.
-      repeats: how often it has each, a divisor of batch_size.
+      repeats: how often it has each.
 
     Returns:
       (length,) int64 array of images' numbers.
     """
     batch, within = np.divmod(position + np.arange(length), batch_size)
-    share = batch_size // repeats
-    places = batch * share + within % share
+    places = batch * (batch_size // repeats) + nth(within, repeats)
     first = int(places.min())
     return indices(seed, count, first, int(places.max()) - first + 1)[places - first]
 

@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         return (2 * self.workers * (self.buffer + 1) + _IN_HAND) * _part_bytes(self.size, image_bytes)
 
 
-def make_plan(share: int, image_bytes: int, config: ml_collections.ConfigDict, what: str) -> Plan:
+def make_plan(share: int, image_bytes: int, config: ml_collections.ConfigDict, what: str, unit: int = 1) -> Plan:
     """How to load batches.
 
     Where shared memory is short, parts are smaller and fewer of them wait. Only half of what is free is counted on, as
@@ -68,6 +68,7 @@ def make_plan(share: int, image_bytes: int, config: ml_collections.ConfigDict, w
       image_bytes: of one image's arrays.
       config: the `dataset` group.
       what: the images are for: "training" or "validation".
+      unit: images that are best loaded together; parts have a multiple of them where they can.
 
     Returns:
       A `Plan`.
@@ -77,7 +78,8 @@ def make_plan(share: int, image_bytes: int, config: ml_collections.ConfigDict, w
     """
     workers = config.num_workers
     threads = config.num_threads or max(cpu_cores() // max(workers, 1), 1)
-    size = max((size for size in _PART if share % size == 0), default=share)
+    sizes = [size for size in _PART if share % size == 0]
+    size = max(sizes, key=lambda size: (size % unit == 0, size), default=share)
     best = _plan(share, size, image_bytes, threads, workers)
     free = free_shared_memory() if workers else None
     if free is None:

@@ -11,6 +11,8 @@ from conftest import small_config
 from googlenet_jax.data import order
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.crops.resize import center_crop
+from googlenet_jax.data.crops.training import make_train_crop
+from googlenet_jax.data.crops.windows import DRAWS
 from googlenet_jax.data.loader import Process, eval_batches, train_batches
 from googlenet_jax.data.pictures.picture import BadImageError
 from googlenet_jax.data.sources.opening import open_source
@@ -74,12 +76,51 @@ def test_every_epoch_is_a_new_permutation_of_all_images():
 
 @pytest.mark.parametrize("position", [0, 5, 66])
 def test_a_batch_may_have_each_image_several_times(position):
-    """Batches of 12 of 4 images each, of a set of 7; any part of them is the same part."""
+    """Batches of 12 of 4 images each, of a set of 7, two and two in turns; any part of them is the same part."""
     whole = order.repeated(0, 7, 0, 72, 12, 3)
-    once = order.indices(0, 7, 0, 24).reshape(6, 1, 4)
-    np.testing.assert_array_equal(whole.reshape(6, 3, 4), once.repeat(3, 1))
+    once = order.indices(0, 7, 0, 24).reshape(12, 1, 2)
+    np.testing.assert_array_equal(whole.reshape(12, 3, 2), once.repeat(3, 1))
     np.testing.assert_array_equal(order.repeated(0, 7, position, 6, 12, 3), whole[position : position + 6])
     np.testing.assert_array_equal(order.repeated(0, 7, position, 6, 12, 1), order.indices(0, 7, position, 6))
+
+
+class Counted:
+    """A source that counts what is asked of it."""
+
+    def __init__(self, source):
+        self.source, self.labels, self.asked = source, source.labels, []
+
+    def __len__(self):
+        return len(self.source)
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return self.source[index]
+
+
+@pytest.mark.parametrize("crop", ["resized", "random", "none"])
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("size", [20, 90])  # of images of 48x40 px: at 20 px the decoder of JPEGs may shrink them
+def test_an_image_in_a_batch_several_times_is_decoded_once_for_the_same_crops(image_folder, crop, antialias, size):
+    changes = {
+        "dataset__image_size": size,
+        "augment__crop": crop,
+        "augment__antialias": antialias,
+        "dataset__num_threads": 1,
+    }
+    config = small_config(batch_size=16, dataset__name=f"folder:{image_folder}", augment__repeats=4, **changes)
+    source = Counted(open_source(config)[0])
+    evaluation = functools.partial(center_crop, size=size, fraction=1.0)
+    batches = train_batches(source, config, evaluation, BadImageLog("error"))
+    batch = next(batches)
+    batches.close()
+    first = order.repeated(0, len(source), 0, 16, 16, 4).tolist()
+    assert source.asked[:4] == list(dict.fromkeys(first))
+    cut, draws = make_train_crop(config, evaluation), order.draws(0, 0, 16, DRAWS).tolist()
+    alone = [cut(source.source[index][0], drawn) for index, drawn in zip(first, draws, strict=True)]
+    np.testing.assert_array_equal(batch.images, alone)
+    halves = [next(train_batches(source, config, evaluation, BadImageLog("error"), 0, Process(i, 2))) for i in (0, 1)]
+    np.testing.assert_array_equal(batch.images, np.concatenate([half.images for half in halves]))
 
 
 @pytest.mark.parametrize("hosts", [1, 2, 4])
@@ -103,16 +144,16 @@ def damage(folder):
     (folder / "val" / "dog" / "0.jpg").write_bytes((folder / "val" / "dog" / "0.jpg").read_bytes()[:300])
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_bad_images_are_skipped_named_once_and_counted(image_folder, caplog, workers):
+@pytest.mark.parametrize(("workers", "repeats"), [(0, 1), (1, 1), (0, 2)])
+def test_bad_images_are_skipped_named_once_and_counted(image_folder, caplog, workers, repeats):
     damage(image_folder)
-    changes = {"augment__crop": "none", "dataset__num_workers": workers}
+    changes = {"augment__crop": "none", "dataset__num_workers": workers, "augment__repeats": repeats}
     config = small_config(batch_size=4, dataset__name=f"folder:{image_folder}", **changes)
     train, val = open_source(config)
     log = BadImageLog("mend")
     batches = train_batches(train, config, no_crop, log)
     with caplog.at_level(logging.WARNING):
-        assert all(batch.weights.all() for batch in take(batches, 9))
+        assert all(batch.weights.all() for batch in take(batches, 9 * repeats))
     batches.close()
     assert len(log.skipped) == 3
     for name in ("cat/0.jpg", "cat/2.jpg", "dog/0.jpg"):

@@ -74,6 +74,25 @@ def resize(
     return np.asarray(image.resize((size, size), filter, inner))[..., :3]
 
 
+def decoded(picture: Picture, size: int, antialias: bool) -> Picture:
+    """A picture of which several windows are to be resized, decoded once for all of them.
+
+    Args:
+      picture: of any size. One of which `resize` would decode windows smaller than they are comes back as it is.
+      size, antialias: as for `resize`.
+
+    Returns:
+      A picture of the same pixels.
+
+    Raises:
+      BadImageError: if the picture is damaged.
+    """
+    whole = (0, 0, picture.width, picture.height)
+    if largest_shrink(whole, _GAP * size if antialias else size) > 1:
+        return picture
+    return Pixels(picture.region(whole, padded=antialias).pixels, picture.oddity)
+
+
 def _sample(pixels: np.ndarray, box: Box, size: int, interpolation: int) -> np.ndarray:
     left, top, right, bottom = (int(edge) for edge in box)
     if (left, top, right, bottom) == box:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from googlenet_jax.config.choices import CROPS, SAMPLINGS
-from googlenet_jax.data.crops.resize import FILTERS, crop_at, resize
+from googlenet_jax.data.crops.resize import FILTERS, crop_at, decoded, resize
 from googlenet_jax.data.crops.windows import Window
 from googlenet_jax.data.pictures.picture import Picture
 
@@ -53,6 +53,10 @@ class TrainCrop:
           BadImageError: if the picture is damaged.
         """
         return self.cut(self, picture, draws)
+
+    def prepared(self, picture: Picture) -> Picture:
+        """The picture as several crops are best cut from it; raises as `__call__`."""
+        return decoded(picture, self.size, self.antialias)
 
 
 def central(crop: TrainCrop, picture: Picture, draws: Sequence[float]) -> np.ndarray:

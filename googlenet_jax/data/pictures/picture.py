@@ -80,7 +80,7 @@ class Pixels:
     """A picture that is decoded already.
 
     Args:
-      array: (h, w, 3) uint8 RGB array.
+      array: (h, w, 3 or 4) uint8 array, RGB first.
       oddity: see `Picture`.
     """
 
@@ -90,11 +90,11 @@ class Pixels:
 
     def region(self, box: Box, shrink: int = 1, padded: bool = False) -> Region:
         """As `Picture.region`."""
-        return Region(self._array, box)
+        return Region(self._array if padded else self.pixels(), box)
 
     def pixels(self) -> np.ndarray:
         """As `Picture.pixels`."""
-        return self._array
+        return self._array[..., :3]
 
 
 class Jpeg:
