@@ -152,6 +152,7 @@ def profile(step: Callable[[], Any], text: str, chip: Chip, directory: Path, ste
     kernels = {_plain(kernel.op.name): kernel for kernel in Module(text).kernels()}
     seconds: dict[str, float] = collections.defaultdict(float)
     single: dict[str, float] = collections.defaultdict(float)
+    launches: dict[str, float] = collections.defaultdict(float)  # equal instructions are one kernel
     for plane in data.planes:
         if "GPU" not in plane.name:
             continue
@@ -165,6 +166,7 @@ def profile(step: Callable[[], Any], text: str, chip: Chip, directory: Path, ste
                 kind = kernels[name].kind if name in kernels else f"other: {event.name[:60]}"
                 seconds[kind] += event.duration_ns / 1e9 / steps
                 single[name] += event.duration_ns / 1e9 / steps
+                launches[name] += 1 / steps
     bound: dict[str, float] = collections.defaultdict(float)
     for kernel in kernels.values():
         bound[kernel.kind] += chip.seconds(kernel)
@@ -172,11 +174,11 @@ def profile(step: Callable[[], Any], text: str, chip: Chip, directory: Path, ste
     print("    ms  bound  kind")
     for kind in sorted(seconds | bound, key=lambda kind: -seconds.get(kind, 0))[:30]:
         print(f"{1e3 * seconds.get(kind, 0):6.3f} {1e3 * bound.get(kind, 0):6.3f}  {kind}")
-    print("    us  bound   the kernels furthest from their bound")
-    excess = {name: took - chip.seconds(kernels[name]) for name, took in single.items() if name in kernels}
-    for name in sorted(excess, key=lambda name: -excess[name])[:40]:
+    print("    us  bound   n  the kernels furthest from their bound, in all n launches of a step")
+    least = {name: launches[name] * chip.seconds(kernel) for name, kernel in kernels.items()}
+    for name in sorted(single.keys() & least.keys(), key=lambda name: least[name] - single[name])[:40]:
         k = kernels[name]
-        figures = f"{1e6 * single[name]:6.0f} {1e6 * chip.seconds(k):6.0f}"
+        figures = f"{1e6 * single[name]:6.0f} {1e6 * least[name]:6.0f} {launches[name]:3.0f}"
         print(f"{figures}  {k.kind[:28]:28s} {k.op.type[:50]:50s} {k.source[-70:]}")
 
 
