@@ -31,7 +31,9 @@ from jax import lax
 from PIL import Image
 
 from configs.digits import get_config
+from googlenet_jax.system import runtime
 
+runtime.collect_garbage_rarely()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 jax.config.update("jax_numpy_rank_promotion", "raise")  # arrays of another rank are broadcast in so many words
 
