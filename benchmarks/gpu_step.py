@@ -6,9 +6,9 @@
 
 The images lie on the device. This project's step does all that the recipe says: colours, flips, dropout, auxiliary
 heads, averages; PyTorch's has the network, the loss, and SGD, and no change of colours. Each figure is the median over
-the timed steps; a batch of one image is waited for, so that its figure is the latency. XLA and PyTorch run one after
-the other in this process, on half of the memory each. For a profile set XLA_FLAGS=--xla_gpu_enable_command_buffer= so
-that all kernels keep their names.
+some runs of several steps; a batch of one image is waited for, so that its figure is the latency. XLA and PyTorch run
+one after the other in this process, on half of the memory each. For a profile set
+XLA_FLAGS=--xla_gpu_enable_command_buffer= so that all kernels keep their names.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """GoogLeNet on CIFAR-10 from a folder of images, on a CPU: the paper's stem, which sees the images at 56 px.
 
-    python launch.py --config configs/cifar10_cpu.py:PATH --workdir runs/cifar10
+    python launch.py --config configs/cifar10_cpu.py:PATH --workdir runs/cifar10_cpu
 
 PATH (default: data/cifar10) holds {train,test}/<class>/*.
 """

@@ -1,6 +1,6 @@
-"""GoogLeNet on CIFAR-10 within a minute on one GPU: the small stem at 32 px, 42 epochs, bfloat16.
+"""GoogLeNet on CIFAR-10 within a minute of training on one GPU: the small stem at 32 px, 42 epochs, bfloat16.
 
-    python launch.py --config configs/cifar10_fast.py:PATH --workdir runs/cifar10
+    python launch.py --config configs/cifar10_fast.py:PATH --workdir runs/cifar10_fast
 
 PATH (default: data/cifar10) holds {train,test}/<class>/*.
 

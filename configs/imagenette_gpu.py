@@ -1,6 +1,6 @@
 """GoogLeNet on Imagenette (10 ImageNet classes, 9,469 images), trained at 128 px and used at 160, on one GPU.
 
-    python launch.py --config configs/imagenette_gpu.py:PATH --workdir runs/imagenette
+    python launch.py --config configs/imagenette_gpu.py:PATH --workdir runs/imagenette_gpu
 
 PATH (default: data/imagenette) holds {train,val}/<class>/*; the images, of 160 px, lie on the GPU.
 

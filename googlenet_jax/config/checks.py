@@ -97,11 +97,9 @@ def validate(config: ml_collections.ConfigDict) -> None:
             raise UserError(f"config lacks the field {name!r}: begin with googlenet_jax.config.default_config()")
         check_value(name, values[name])
     _check_schedule(config)
-    repeats = config.augment.repeats
-    if repeats > 1 and config.batch_size % (2 * repeats):
+    if config.batch_size % config.augment.repeats:
         raise UserError(
-            f"config.augment.repeats={repeats} takes a config.batch_size that is a multiple of {2 * repeats}, not "
-            f"{config.batch_size}"
+            f"config.augment.repeats={config.augment.repeats} does not divide config.batch_size={config.batch_size}"
         )
     if config.eval.image_size and config.dataset.network_size:
         raise UserError(

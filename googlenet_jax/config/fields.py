@@ -112,7 +112,10 @@ FIELDS: dict[str, Field] = {
         "bilinear", "how a resized crop is resized; random: one of four, as in the paper", ("bilinear", "random")
     ),
     "augment.repeats": number(
-        1, "how often a batch has each of its images, every time with other augmentation (arXiv 1901.09335)", 1
+        1,
+        "how often a batch has each of its images, every time with other augmentation (arXiv 1901.09335); copies count "
+        "in an epoch",
+        1,
     ),
     "augment.flip": Field(False, "mirror half of the images"),
     "augment.brightness": number(0.0, "colour factors are drawn from 1 - x to 1 + x", 0, 1),

@@ -122,7 +122,7 @@ class _TrainParts:
         images = np.empty((count, size, size, 3), np.uint8)
         batch = Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32))
         part = _Part(batch, [], [])
-        load_image = self._load if self.repeats == 1 else functools.cache(self._load_prepared)
+        load_image = self._load if self.repeats == 1 else functools.lru_cache(4)(self._load_prepared)
         for row, (index, drawn) in enumerate(zip(numbers, draws, strict=True)):
 
             def crop(picture: Picture, drawn: list[float] = drawn) -> tuple[np.ndarray, ...]:
@@ -146,7 +146,8 @@ class _TrainParts:
         """An image of which several crops are cut."""
         loaded = self._load(index)
         try:
-            return loaded._replace(picture=self.crop.prepared(loaded.picture)) if loaded.picture else loaded
+            whole = None if loaded.picture is None else self.crop.prepared(loaded.picture)
+            return loaded._replace(picture=whole)
         except BadImageError as error:
             return Loaded(None, 0, str(error))
 
@@ -178,7 +179,7 @@ def train_batches(
     first: int = 0,
     process: Process = _ALONE,
 ) -> Generator[Batch, None, None]:
-    """Endless batches for training; every epoch is a new permutation of all images.
+    """Endless batches for training; every pass through the images is a new permutation of them.
 
     Args:
       source: the training images.
@@ -196,7 +197,7 @@ def train_batches(
     """
     train_crop, repeats = make_train_crop(config, crop), config.augment.repeats
     share, image_bytes = config.batch_size // process.count, 3 * config.dataset.image_size**2
-    plan = make_plan(share, image_bytes, config.dataset, "training", unit=2 * repeats if repeats > 1 else 1)
+    plan = make_plan(share, image_bytes, config.dataset, "training", unit=order.group_size(config.batch_size, repeats))
     split = _Split(config.batch_size, process, plan.size)
     parts = _TrainParts(source, train_crop, split, config.seed, config.dataset.bad_images, repeats)
     with contextlib.closing(_batches(parts, split, first, _ENDLESS, plan, bad_images)) as batches:

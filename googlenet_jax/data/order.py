@@ -40,24 +40,32 @@ def indices(seed: int, count: int, position: int, length: int) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def nth(places: Any, repeats: int) -> Any:
+def group_size(batch_size: int, repeats: int) -> int:
+    """Places of a batch that have some images in all their copies: two images' where it has an even number of them."""
+    return repeats if repeats == 1 or batch_size // repeats % 2 else 2 * repeats
+
+
+def image_at(places: Any, batch_size: int, repeats: int) -> Any:
     """Which of a batch's images stand at these places, where it has each several times (arXiv 1901.09335).
 
-    Two images take turns, then the next two: so a part of a batch has an image in all its copies, which is then decoded
+    Two images take turns, then the next two: so a part of a batch has an image in all its copies, which is then loaded
     once, and neighbours, which are mixed, differ.
 
     Args:
-      places: (n,) whole numbers, a numpy or a JAX array.
-      repeats: how often a batch has an image; twice that divides the batch.
+      places: (n,) whole numbers below batch_size, a numpy or a JAX array.
+      batch_size: images a batch, with copies.
+      repeats: how often it has each, a divisor of batch_size.
 
     Returns:
-      Array like places.
+      Array like places, below batch_size / repeats.
     """
-    return places // (2 * repeats) * 2 + places % 2
+    group = group_size(batch_size, repeats)
+    turns = group // repeats
+    return places // group * turns + places % turns
 
 
 def repeated(seed: int, count: int, position: int, length: int, batch_size: int, repeats: int) -> np.ndarray:
-    """As `indices`, where a batch has its images several times, see `nth`.
+    """As `indices`, where a batch has its images several times, see `image_at`.
 
     Args:
       seed, count, position, length: as for `indices`.
@@ -68,7 +76,7 @@ def repeated(seed: int, count: int, position: int, length: int, batch_size: int,
       (length,) int64 array of images' numbers.
     """
     batch, within = np.divmod(position + np.arange(length), batch_size)
-    places = batch * (batch_size // repeats) + nth(within, repeats)
+    places = batch * (batch_size // repeats) + image_at(within, batch_size, repeats)
     first = int(places.min())
     return indices(seed, count, first, int(places.max()) - first + 1)[places - first]
 

@@ -85,6 +85,7 @@ def make_plan(share: int, image_bytes: int, config: ml_collections.ConfigDict, w
     if free is None:
         return best
     smaller = [less for less in range(size - 1, 0, -1) if share % less == 0]
+    smaller.sort(key=lambda less: less % unit > 0)
     plans = [best, *(_plan(share, less, image_bytes, threads, workers) for less in smaller)]
     plans = [_within(plan, image_bytes, free // 2) for plan in plans]
     found = next((plan for plan in plans if plan.buffer >= min(_FEW, best.buffer)), plans[-1])

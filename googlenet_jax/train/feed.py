@@ -112,7 +112,7 @@ def _make_take(config: ml_collections.ConfigDict) -> Callable[..., Any]:
         images: jax.Array, labels: jax.Array, ordered: jax.Array, position: jax.Array, places: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         seed, number, start = position
-        wanted = ordered[start.astype(jnp.int32) + order.nth(places, config.augment.repeats)]
+        wanted = ordered[start.astype(jnp.int32) + order.image_at(places, config.batch_size, config.augment.repeats)]
         chosen = images[wanted]
         if crop is not None:
             # Beside the step's two keys, and as there by an image's place in the whole batch.

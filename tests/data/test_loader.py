@@ -74,6 +74,11 @@ def test_every_epoch_is_a_new_permutation_of_all_images():
     assert rows[:70] != rows[70:140]
 
 
+def test_an_odd_number_of_images_is_repeated_one_by_one():
+    whole = order.repeated(0, 7, 0, 36, 9, 3)
+    np.testing.assert_array_equal(whole.reshape(12, 3), order.indices(0, 7, 0, 12)[:, None].repeat(3, 1))
+
+
 @pytest.mark.parametrize("position", [0, 5, 66])
 def test_a_batch_may_have_each_image_several_times(position):
     """Batches of 12 of 4 images each, of a set of 7, two and two in turns; any part of them is the same part."""
@@ -101,7 +106,7 @@ class Counted:
 @pytest.mark.parametrize("crop", ["resized", "random", "none"])
 @pytest.mark.parametrize("antialias", [True, False])
 @pytest.mark.parametrize("size", [20, 90])  # of images of 48x40 px: at 20 px the decoder of JPEGs may shrink them
-def test_an_image_in_a_batch_several_times_is_decoded_once_for_the_same_crops(image_folder, crop, antialias, size):
+def test_an_image_in_a_batch_several_times_is_read_once_for_the_same_crops(image_folder, crop, antialias, size):
     changes = {
         "dataset__image_size": size,
         "augment__crop": crop,

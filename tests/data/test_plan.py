@@ -48,6 +48,15 @@ def test_where_there_is_room_two_batches_are_ready(machine, caplog):
     assert not caplog.records
 
 
+def test_parts_hold_what_is_best_loaded_together(machine):
+    machine(None)
+    config = small_config().dataset
+    assert [make_plan(share, IMAGE, config, "training", unit=12).size for share in (96, 60, 40)] == [24, 12, 20]
+    config = small_config(dataset__num_workers=8).dataset
+    machine(256 * MIB)
+    assert make_plan(96, IMAGE, config, "training", unit=12).size == 12
+
+
 @pytest.mark.parametrize(("workers", "share"), [*itertools.product((1, 2, 4, 8), (256, 64, 37))])
 def test_what_is_planned_fits_into_half_of_a_containers_64_mb(machine, workers, share, caplog):
     machine(64 * MIB)

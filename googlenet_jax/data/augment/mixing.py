@@ -71,6 +71,7 @@ def _kept(key: jax.Array, shape: tuple[int, int], mixup: float, cutmix: float) -
     chance_of_cutmix = (cutmix > 0) / ((mixup > 0) + (cutmix > 0))
     is_cutmix = jax.random.bernoulli(choice_key, chance_of_cutmix)
     drawn = jax.random.uniform(share_key)
+    # Of a method that is off nothing is taken: the other's alpha stands in for its own.
     share = jnp.where(is_cutmix, _beta(drawn, cutmix or mixup), _beta(drawn, mixup or cutmix))
     sides = (jnp.array(shape) * jnp.sqrt(1 - share)).astype(jnp.int32)
     middle = jax.random.randint(middle_key, (2,), 0, jnp.array(shape))

@@ -74,11 +74,11 @@ def resize(
     return np.asarray(image.resize((size, size), filter, inner))[..., :3]
 
 
-def decoded(picture: Picture, size: int, antialias: bool) -> Picture:
-    """A picture of which several windows are to be resized, decoded once for all of them.
+def for_windows(picture: Picture, size: int, antialias: bool) -> Picture:
+    """A picture of which several windows are to be resized, decoded once for all of them where that saves work.
 
     Args:
-      picture: of any size. One of which `resize` would decode windows smaller than they are comes back as it is.
+      picture: of any size. One of which `resize` may decode windows smaller than they are comes back as it is.
       size, antialias: as for `resize`.
 
     Returns:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from googlenet_jax.config.choices import CROPS, SAMPLINGS
-from googlenet_jax.data.crops.resize import FILTERS, crop_at, decoded, resize
+from googlenet_jax.data.crops.resize import FILTERS, crop_at, for_windows, resize
 from googlenet_jax.data.crops.windows import Window
 from googlenet_jax.data.pictures.picture import Picture
 
@@ -56,7 +56,7 @@ class TrainCrop:
 
     def prepared(self, picture: Picture) -> Picture:
         """The picture as several crops are best cut from it; raises as `__call__`."""
-        return decoded(picture, self.size, self.antialias)
+        return for_windows(picture, self.size, self.antialias)
 
 
 def central(crop: TrainCrop, picture: Picture, draws: Sequence[float]) -> np.ndarray:
