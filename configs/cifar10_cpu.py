@@ -4,9 +4,9 @@
 
 PATH (default: data/cifar10) holds {train,test}/<class>/*.
 
-Measured on an AMD EPYC (AVX-512), from the images as JPEGs (quality 75): 85.6 % top-1, 99.3 % top-5 at the end (seeds 0
-and 1: 85.76 and 85.44), each on one core at 258 images/s, side by side: 18 epochs would take two cores 29 minutes. After
-15 epochs it was 85.5 %, and 92 % of the training images are right at the end: more of the same would add little.
+Measured on an AMD EPYC (AVX-512), from the images as JPEGs (quality 75): 85.6 % top-1, 99.3 % top-5 at the end (seeds
+0 and 1: 85.76 and 85.44), each on one core at 258 images/s, side by side: 18 epochs would take two cores 29 minutes.
+After 15 epochs it was 85.5 %, and 92 % of the training images are right at the end: more of the same would add little.
 """
 
 import ml_collections
