@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-BASE: dict[str, object] = {"optimizer.ema_decay": None, "eval.image_size": None, "augment.repeats": 1}
-BASE |= {"augment.erasing": 0.0, "dataset.image_size": 32}
+BASE: dict[str, object] = {"optimizer.ema_decay": None, "eval.image_size": None}
+BASE |= {"augment.repeats": 1, "augment.erasing": 0.0}
 
 
 def sweep() -> Iterator[dict[str, object]]:
-    """None of them; averaged parameters; smaller crops in training than in use; repeated crops; erasing."""
+    """None of them; averaged parameters; larger crops in use than in training; repeated crops; erasing."""
     yield BASE
     yield BASE | {"optimizer.ema_decay": 0.99}
-    yield BASE | {"dataset.image_size": 28, "eval.image_size": 32}
+    yield BASE | {"eval.image_size": 40}
     yield BASE | {"augment.repeats": 4}
     yield BASE | {"augment.erasing": 0.1}
 
