@@ -76,5 +76,6 @@ def test_the_log_has_a_line_a_request(served, caplog):
         served.ask("GET", "/%0d%0a%7b%22status%22:200%7d%1b%5b31m%e2%80%ae" + "a" * 5000)
         time.sleep(0.1)  # the line comes after the answer
     lines = [record.getMessage() for record in caplog.records if record.name == "googlenet_jax.serve.access"]
+    lines = [line for line in lines if '"path": "/api"' not in line]  # of a test before
     assert len(lines) == 1 and len(lines[0]) < 600 and lines[0].isprintable()
     assert json.loads(lines[0])["path"].startswith('/??{"status":200}?[31m?aaa')
