@@ -3,7 +3,7 @@
     python launch.py
 
 Measured on 2 CPU cores (AVX-512): 98.8 % validation top-1 at the end (seeds 0 to 4: 98.06, 98.61, 98.89, 98.89, 99.44;
-360 images), in 56 s the first time, of which some 20 s are compiling. With --config.num_epochs=16 99.1 % (98.61,
+360 images), in 46 s the first time, of which some 20 s are compiling. With --config.num_epochs=16 99.1 % (98.61,
 99.17, 99.44, 99.44, 98.89), in 67 s beside other work.
 """
 
