@@ -115,14 +115,13 @@ class _TrainParts:
 
     def __call__(self, number: int) -> _Part:
         position, count, size = self.split.position(number), self.split.size, self.crop.size
-        numbers = order.repeated(
-            self.seed, len(self.source), position, count, self.split.batch_size, self.repeats
-        ).tolist()
+        batch_size, repeats = self.split.batch_size, self.repeats
+        numbers = order.repeated(self.seed, len(self.source), position, count, batch_size, repeats).tolist()
         draws = order.draws(self.seed, position, count, DRAWS).tolist()
         images = np.empty((count, size, size, 3), np.uint8)
         batch = Batch(images, np.zeros(count, np.int32), np.zeros(count, np.float32))
         part = _Part(batch, [], [])
-        load_image = self._load if self.repeats == 1 else functools.lru_cache(4)(self._load_prepared)
+        load_image = self._load if repeats == 1 else functools.lru_cache(4)(self._load_prepared)
         for row, (index, drawn) in enumerate(zip(numbers, draws, strict=True)):
 
             def crop(picture: Picture, drawn: list[float] = drawn) -> tuple[np.ndarray, ...]:
