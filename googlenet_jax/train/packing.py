@@ -1,8 +1,8 @@
-"""Trees of parameters as a few long vectors, which a GPU updates in a few kernels rather than in hundreds.
+"""Trees of parameters as a few long vectors, which are updated in a few operations rather than in hundreds.
 
-A leaf of the network is some thousand numbers; an update, an average or an exchange of each on its own costs a launch,
-which takes longer than the arithmetic. Leaves that are treated alike lie in one vector, one after the other, while the
-train step has them; checkpoints and all else see trees.
+A leaf of the network is some thousand numbers; on a GPU an update, an average or an exchange of each on its own costs a
+launch, which takes longer than the arithmetic, and everywhere each is compiled. Leaves that are treated alike lie in
+one vector, one after the other, while the train step has them; checkpoints and all else see trees.
 """
 
 import dataclasses
@@ -24,24 +24,28 @@ class Packing:
       structure: the tree's.
       shapes: of its leaves, in the tree's order.
       groups: names of the vectors that its leaves lie in, likewise.
+      features_first: kernels lie with the output channel first, as cuDNN wants them, so that none is transposed in a
+        step.
     """
 
     structure: Hashable
     shapes: tuple[tuple[int, ...], ...]
     groups: tuple[str, ...]
+    features_first: bool = False
 
     @classmethod
-    def of(cls, tree: Any, group: Callable[[Path], str]) -> "Packing":
+    def of(cls, tree: Any, group: Callable[[Path], str], features_first: bool = False) -> "Packing":
         """The packing of a tree of arrays, or of their shapes, by each leaf's group."""
         leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
         groups = tuple(group(tuple(key.key for key in path)) for path, _ in leaves)
-        return cls(structure, tuple(leaf.shape for _, leaf in leaves), groups)
+        return cls(structure, tuple(leaf.shape for _, leaf in leaves), groups, features_first)
 
     def pack(self, tree: Any) -> "Packed":
         """A tree of arrays in vectors."""
         parts: dict[str, list[jax.Array]] = {}
         for leaf, group in zip(jax.tree.leaves(tree), self.groups, strict=True):
-            parts.setdefault(group, []).append(_stored(leaf).reshape(-1))
+            stored = leaf.transpose(3, 0, 1, 2) if self._is_turned(leaf.shape) else leaf
+            parts.setdefault(group, []).append(stored.reshape(-1))
         return Packed({group: jnp.concatenate(arrays) for group, arrays in parts.items()}, self)
 
     def unpack(self, vectors: dict[str, jax.Array]) -> Any:
@@ -50,8 +54,13 @@ class Packing:
         for shape, group in zip(self.shapes, self.groups, strict=True):
             start, size = done[group], math.prod(shape)
             done[group] += size
-            leaves.append(_as_used(vectors[group][start : start + size], shape))
+            part = vectors[group][start : start + size]
+            turned = self._is_turned(shape)
+            leaves.append(part.reshape(shape[3], *shape[:3]).transpose(1, 2, 3, 0) if turned else part.reshape(shape))
         return jax.tree.unflatten(self.structure, leaves)
+
+    def _is_turned(self, shape: tuple[int, ...]) -> bool:
+        return self.features_first and len(shape) == 4 and shape[0] > 1
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -105,14 +114,3 @@ def unpack(tree: Any) -> Any:
         return node.tree if isinstance(node, Packed) else node
 
     return jax.tree.map(unpacked, tree, is_leaf=lambda node: isinstance(node, Packed))
-
-
-def _stored(leaf: jax.Array) -> jax.Array:
-    """Kernels with the output channel first, as cuDNN wants them: so no kernel is transposed in a step."""
-    return leaf.transpose(3, 0, 1, 2) if leaf.ndim == 4 and leaf.shape[0] > 1 else leaf
-
-
-def _as_used(part: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    if len(shape) == 4 and shape[0] > 1:
-        return part.reshape(shape[3], *shape[:3]).transpose(1, 2, 3, 0)
-    return part.reshape(shape)

@@ -1,6 +1,7 @@
 """Puts a training together from its configuration: network, optimizer, schedule, state and the parallel step."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ from googlenet_jax.train.packing import Packing, pack, unpack
 from googlenet_jax.train.schedule import make_schedule
 from googlenet_jax.train.state import Measured, TrainState, abstract_variables, create_state, draw_variables
 from googlenet_jax.train.step import make_train_step
+
+# What runs once takes as long as compiling it, which is to be done with the least effort.
+_QUICKLY = {"xla_backend_optimization_level": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +53,7 @@ class Training:
 
     def create(self) -> TrainState:
         """The state at step 0, on the default device."""
-        # It runs once: what takes time is to compile it, so it is compiled with the least effort.
-        init = jax.jit(self.init, compiler_options={"xla_backend_optimization_level": 0})
+        init = jax.jit(self.init, compiler_options=_QUICKLY)
         return init(draw_variables(self.model, self.config))
 
     def abstract(self) -> TrainState:
@@ -59,11 +62,11 @@ class Training:
 
     def place(self, tree: Any) -> Any:
         """Puts a tree on every device, as `step` takes it."""
-        return replicate(pack(tree, *self.packings), self.devices)
+        return replicate(_pack(tree, self.packings), self.devices)
 
     def take(self, tree: Any) -> Any:
         """A tree that `place` put there, or a part of it, as it was before."""
-        return jax.jit(unpack)(tree) if self.packings else tree
+        return _unpack(tree)
 
     def split(self, batch: Any) -> Any:
         """Shapes a batch for `step`."""
@@ -115,14 +118,22 @@ def make_packings(model: GoogLeNet, config: ml_collections.ConfigDict, platform:
     Args:
       model: the network.
       config: the whole configuration.
-      platform: of the devices. A CPU's kernels cost nothing to launch: there trees stay trees. So they do where the
-        optimizer treats single parameters apart.
+      platform: of the devices.
 
     Returns:
-      Packings of all trees like the parameters, one vector a kind, and like the statistics, one vector.
+      Packings of all trees like the parameters, one vector a kind, and like the statistics, one vector; none where the
+      optimizer treats single parameters apart.
     """
-    if platform == "cpu" or config.optimizer.freeze or config.optimizer.lr_factors:
+    if config.optimizer.freeze or config.optimizer.lr_factors:
         return ()
     variables = abstract_variables(model, config)
-    params = Packing.of(variables["params"], kind_of)
+    params = Packing.of(variables["params"], kind_of, features_first=platform != "cpu")
     return (params, *(Packing.of(tree, lambda _: "statistic") for name, tree in variables.items() if name != "params"))
+
+
+@functools.partial(jax.jit, static_argnums=1, compiler_options=_QUICKLY)
+def _pack(tree: Any, packings: tuple[Packing, ...]) -> Any:
+    return pack(tree, *packings)
+
+
+_unpack = jax.jit(unpack, compiler_options=_QUICKLY)

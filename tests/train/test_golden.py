@@ -80,11 +80,13 @@ def statistics(name):
     config = small_config(num_devices=2, model__blocks=("3a", "4a"), **CHANGES[name])
     training = build_training(config, 16, 4)
     state, measured = training.start()
+    state = training.take(state)
     before = drawn(state.variables)
     state = training.place(state.replace(variables=before, ema=before))
     random = np.random.RandomState(1)
     batch = random.randint(0, 256, (16, 32, 32, 3)).astype(np.uint8), (np.arange(16) % 4).astype(np.int32)
-    state, measured = jax.device_get(training.step(state, measured, *training.split(batch)))
+    state, measured = training.step(state, measured, *training.split(batch))
+    state, measured = jax.device_get((training.take(state), measured))
     changes = jax.tree.map(lambda new, old: np.sqrt(np.square(new - old).mean()), state.variables, before)
     params = changes["params"]
     found = {

@@ -18,14 +18,15 @@ def as_on_a_gpu(monkeypatch):
     monkeypatch.setattr(setup, "make_packings", lambda model, config, _: make_packings(model, config, "gpu"))
 
 
-def test_a_tree_comes_back_from_its_vectors():
+@pytest.mark.parametrize("features_first", [False, True])
+def test_a_tree_comes_back_from_its_vectors(features_first):
     random = np.random.default_rng(0)
     tree = {
         "a": {"kernel": random.random((3, 3, 2, 4)), "bias": random.random(4)},
         "b": {"kernel": random.random((5, 2)), "bn": {"scale": random.random(3), "bias": random.random(3)}},
         "c": {"kernel": random.random((1, 1, 2, 2))},
     }
-    packing = Packing.of(tree, lambda path: "norm" if "bn" in path else path[-1])
+    packing = Packing.of(tree, lambda path: "norm" if "bn" in path else path[-1], features_first)
     state = {"params": tree, "moments": (tree, None), "step": np.zeros(())}
     packed = pack(state, packing)
     assert {name: len(vector) for name, vector in packed["params"].vectors.items()} == {
@@ -33,6 +34,9 @@ def test_a_tree_comes_back_from_its_vectors():
         "bias": 4,
         "norm": 6,
     }
+    kernel = tree["a"]["kernel"].astype(np.float32)
+    stored = kernel.transpose(3, 0, 1, 2) if features_first else kernel
+    np.testing.assert_array_equal(packed["params"].vectors["kernel"][:72], stored.reshape(-1))
     jax.tree.map(np.testing.assert_array_equal, unpack(packed), jax.tree.map(np.float32, state))
     assert decayed(packed["params"], ("norm", "bias")).vectors == {"kernel": True, "bias": False, "norm": False}
     assert decayed(packed["params"], ("norm",)).vectors == {"kernel": True, "bias": True, "norm": False}

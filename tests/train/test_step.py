@@ -8,6 +8,7 @@ from conftest import small_config
 
 from googlenet_jax.evaluate.metrics import cross_entropy
 from googlenet_jax.train.loss import total_loss
+from googlenet_jax.train.packing import pack
 from googlenet_jax.train.setup import build_training
 from googlenet_jax.train.state import Measured
 
@@ -60,7 +61,8 @@ def test_accumulated_parts_give_the_whole_batchs_gradient():
 def test_trainings_that_differ_in_seed_and_rate_alone_compile_once():
     def program(**changes):
         training = build_training(small_config(num_devices=2, **changes), 16, 4)
-        given = (training.abstract(), jax.eval_shape(Measured.empty), *training.split(batch()))
+        state = jax.eval_shape(lambda state: pack(state, *training.packings), training.abstract())
+        given = (state, jax.eval_shape(Measured.empty), *training.split(batch()))
         return training.step.lower(*given).as_text()
 
     assert program() == program(seed=3, optimizer__learning_rate=0.7) != program(optimizer__weight_decay=0.1)
