@@ -2,7 +2,7 @@
 
     pip install torch && python benchmarks/inference.py --checkpoint PATH        # also --compile, --int8 FILE.onnx
 
-The network is the checkpoint's, or with random weights `batchnorm`'s at 224 px, from normalised float images in each
+The network is the checkpoint's, or with random weights `batchnorm`'s at 224 px, from uint8 crops, normalised in each
 runtime's own layout; PyTorch's is the same network in channels_last. Medians count. 1.0 means as fast, more is faster.
 """
 

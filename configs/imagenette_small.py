@@ -4,8 +4,8 @@
 
 PATH (default: data/imagenette) holds {train,val}/<class>/*.
 
-Measured: see experiments/. Two minutes a training on 2 CPU cores; what wins after 4 epochs at 32 px need not win after
-250 at 224 px.
+Measured: see experiments/. One to two minutes a training on 2 CPU cores; what wins after 4 epochs at 32 px need not win
+after 250 at 224 px.
 """
 
 import ml_collections

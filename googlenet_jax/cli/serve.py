@@ -155,7 +155,7 @@ def _serve(flags: argparse.Namespace) -> None:
     start = time.monotonic()
     listening = listen(flags.host, flags.port)
     limits = Limits(
-        flags.max_batch or (_BATCH_ON_CPU if jax.default_backend() == "cpu" else _BATCH),
+        flags.max_batch or min(_BATCH_ON_CPU if jax.default_backend() == "cpu" else _BATCH, flags.queue),
         flags.max_delay_ms,
         flags.queue,
         flags.max_bytes,
@@ -210,8 +210,8 @@ def _check(flags: argparse.Namespace, sources: dict[str, str]) -> None:
         raise UserError("--ensemble: give --checkpoint at least twice")
     if flags.ensemble and ENSEMBLE in sources:
         raise UserError(f"--checkpoint {ENSEMBLE}=...: with --ensemble that is the name of all of them together")
-    if flags.queue < (most := flags.max_batch or _BATCH):
-        raise UserError(f"--queue {flags.queue}: at least --max_batch, {most}")
+    if flags.max_batch is not None and flags.queue < flags.max_batch:
+        raise UserError(f"--queue {flags.queue}: at least --max_batch, {flags.max_batch}")
 
 
 def _token(path: str | None) -> str:

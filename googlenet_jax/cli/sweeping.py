@@ -102,6 +102,7 @@ def run_sweep(flags: argparse.Namespace, recipe: str, base: ml_collections.Confi
     definition = make_definition(
         recipe, base, flags.sweep, flags.trials, flags.search, flags.objective, flags.prune, flags.retries
     )
+    _check_devices(flags, base)
     directory = SweepDirectory(_local_path(flags.workdir or f"runs/sweeps/{_name(flags.sweep, recipe)}"))
     if flags.dry_run:
         show_trials(definition, directory, flags.jobs or 1)
@@ -139,10 +140,22 @@ def run_on_cluster(flags: argparse.Namespace, config: ml_collections.ConfigDict,
     from googlenet_jax.system import console
 
     validate(config)
+    _check_devices(flags, config)
     console.show_log(alone=True)
     path = _local_path(workdir)
     executor = _executor(flags, program, path, 1 if flags.retries is None else flags.retries, ahead=True)
     submit(config, path, flags.until, executor)
+
+
+def _check_devices(flags: argparse.Namespace, config: ml_collections.ConfigDict) -> None:
+    """Raises `UserError` if the configuration asks for other devices than the cluster is asked for."""
+    nodes, gpus, devices = flags.nodes or 1, flags.gpus_per_node, config.num_devices
+    if gpus is None or devices is None or devices == nodes * gpus or (nodes == 1 and devices < gpus):
+        return
+    total = nodes * gpus
+    raise UserError(
+        f"config.num_devices={devices}, but {nodes} x {gpus} GPUs are asked for: add --config.num_devices={total}"
+    )
 
 
 def _executor(flags: argparse.Namespace, program: Path, directory: Path, retries: int, ahead: bool) -> "Executor":

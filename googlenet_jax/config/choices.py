@@ -195,7 +195,7 @@ FORMATS = {
 
 # What an export writes: each a `Target`.
 EXPORTS = {
-    "onnx": Choice("an ONNX graph, for ONNX Runtime, TensorRT, OpenVINO, .onnx", "export.onnx:TARGET"),
+    "onnx": Choice("an ONNX graph, for ONNX Runtime and OpenVINO, .onnx", "export.onnx:TARGET"),
     "stablehlo": Choice("a program for CPU, CUDA and TPU that JAX alone loads, .stablehlo", "export.stablehlo:TARGET"),
     "savedmodel": Choice("a directory for TensorFlow Serving", "export.savedmodel:TARGET"),
     "tflite": Choice("LiteRT, for phones and small devices, .tflite", "export.tflite:TARGET"),

@@ -39,7 +39,10 @@ from googlenet_jax.config.kinds import (
 FIELDS: dict[str, Field] = {
     "seed": number(0, "seed of the initial parameters, the order of the data, augmentation and dropout", 0, 2**32 - 1),
     "num_devices": number(
-        None, "devices to train on; none: all there are, on a CPU one per core", 1, kind=int
+        None,
+        "devices to train on; none: all GPUs, on a CPU as many cores as divide the batch into 8 images or more",
+        1,
+        kind=int,
     ).on_resume(),
     "init_from": Field(
         None,
@@ -90,8 +93,8 @@ FIELDS: dict[str, Field] = {
     ).on_resume(),
     "dataset.cache": one_of(
         "none",
-        "decode all images once and keep them, as squares, on every device or in the host's memory; then the device "
-        "cuts random and resized crops out of those squares",
+        "decode all images once and keep them, as squares, on every device or in the host's memory; random and "
+        "resized crops are then cut out of those squares, there",
         ("none", "host", "device"),
     ),
     "dataset.bad_images": one_of(

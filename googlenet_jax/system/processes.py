@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -81,7 +82,28 @@ def _initialize(count: int, number: int, where: str, variable: str, arguments: d
             initialization_timeout=seconds + 60,
             heartbeat_timeout_seconds=2 * heartbeat.silence(),  # half of which may have passed when one is gone
         )
+    if _has_all_it_sees():
+        for platform in ("cuda", "rocm"):
+            jax.config.update(f"jax_{platform}_visible_devices", "all")
     heartbeat.watch(number, count)
+
+
+def _has_all_it_sees() -> bool:
+    """Whether all GPUs that this process sees are its own, where JAX gives a task of Slurm the one of its number.
+
+    So it is if no other task runs on its node, or if Slurm shows each task only its share.
+    """
+    if "JAX_LOCAL_DEVICE_IDS" in os.environ:
+        return False
+    tasks: list[int] = []  # on each node: "2(x3),1" are 2, 2, 2 and 1
+    for part in os.environ.get("SLURM_STEP_TASKS_PER_NODE", "").split(","):
+        if found := re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part):
+            tasks += [int(found[1])] * int(found[2] or 1)
+    node, seen = os.environ.get("SLURM_NODEID", ""), os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if not node.isdecimal() or int(node) >= len(tasks):
+        return False
+    here = tasks[int(node)]
+    return here == 1 or (seen != "" and len(seen.split(",")) < here)
 
 
 @contextlib.contextmanager

@@ -136,7 +136,7 @@ def test_it_ends_at_once_when_nobody_asks(run):
     [
         (["--checkpoint", "a=x", "--checkpoint", "a=y"], "two models are called a; name them, --checkpoint other=y"),
         (["--checkpoint", "x", "--ensemble"], "--ensemble: give --checkpoint at least twice"),
-        (["--checkpoint", "x", "--queue", "3"], "--queue 3: at least --max_batch, 32"),
+        (["--checkpoint", "x", "--queue", "3", "--max_batch", "4"], "--queue 3: at least --max_batch, 4"),
         (["--checkpoint", "x", "--host", "no.such.host.invalid"], "--host no.such.host.invalid --port 9999"),
         (["--checkpoint", "x", "--auth_token_file", os.devnull], "one line of letters, digits and signs"),
         (["--checkpoint", "x", "--auth_token_file", "nowhere.txt"], "nowhere.txt: No such file"),

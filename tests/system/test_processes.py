@@ -60,3 +60,29 @@ def test_a_part_of_the_variables_is_one_line(monkeypatch, variables, words):
 def test_alone_is_alone(monkeypatch, tasks):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
     join_processes()
+
+
+@pytest.mark.parametrize(
+    ("variables", "visible"),
+    [
+        ({"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "SLURM_NODEID": "1"}, "all"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2,1", "SLURM_NODEID": "1"}, "all"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0", "CUDA_VISIBLE_DEVICES": "0"}, "all"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0", "CUDA_VISIBLE_DEVICES": "0,1"}, "0"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0"}, "0"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "1", "SLURM_NODEID": "0", "JAX_LOCAL_DEVICE_IDS": "3"}, "3"),
+        ({}, "0"),
+    ],
+)
+def test_a_task_alone_on_its_node_has_all_its_gpus(variables, visible):
+    """JAX's own choice is one GPU a task; none is needed to see which it would take."""
+    step = STEP | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "1", "SLURM_JOB_ID": str(os.getpid())}
+    code = """if True:
+    from googlenet_jax.system.processes import join_processes
+    import jax
+    join_processes()
+    print(jax.config.values["jax_cuda_visible_devices"])"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | step | variables, cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.stdout == f"{visible}\n", result.stderr
