@@ -144,6 +144,9 @@ def _evaluate(flags: argparse.Namespace, changes: dict[str, str]) -> None:
         raise UserError(f"--config.{next(iter(changes))}: --mode evaluate takes the run's own configuration, unchanged")
     if flags.config is not None:
         raise UserError("--config does not go with --mode evaluate, which takes the run's own")
+    for name in ("until", "sweep", "executor"):
+        if getattr(flags, name):
+            raise UserError(f"--{name} does not go with --mode evaluate, which trains nothing")
     if flags.workdir is None:
         raise UserError("--mode evaluate needs --workdir, the run to evaluate")
     from googlenet_jax.cli.evaluate import show_evaluation

@@ -108,7 +108,7 @@ def _elements(text: str) -> list[str]:
 
 def _typed(name: str, value: Any) -> Any:
     """A value that is no text, as the field's type."""
-    field = FIELDS[name] if name in FIELDS else FIELDS[known_field(name)]
+    field = FIELDS[known_field(name)]
     if value is None and field.default is None:
         return None
     if field.type is float and type(value) is int:

@@ -49,7 +49,7 @@ def image_at(places: Any, batch_size: int, repeats: int) -> Any:
     """Which of a batch's images stand at these places, where it has each several times (arXiv 1901.09335).
 
     Two images take turns, then the next two: so a part of a batch has an image in all its copies, which is then loaded
-    once, and neighbours, which are mixed, differ.
+    once, and neighbours, which are mixed, differ. Of an odd number of images each has its copies in a row.
 
     Args:
       places: (n,) whole numbers below batch_size, a numpy or a JAX array.

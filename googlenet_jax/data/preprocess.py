@@ -75,7 +75,7 @@ class Preprocess:
           images: (h, w, 3) uint8 RGB arrays, each of any size; an (n, h, w, 3) array is a sequence of them.
 
         Returns:
-          (n, network_size, network_size, 3) float32 array in `channel_order`.
+          (n, side, side, 3) float32 array in `channel_order`; side is `network_size`, or else `image_size`.
         """
         return self.normalize(jnp.asarray(np.stack([self.crop(np.asarray(image)) for image in images])))
 

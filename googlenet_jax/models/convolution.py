@@ -124,13 +124,15 @@ def _convolve_few(stride: int, same: bool, x: jax.Array, kernel: jax.Array) -> j
     An image is cut into squares of stride x stride pixels, and all squares in a row that a kernel covers lie side by
     side as channels: what is left is a convolution along the columns, at stride 1.
     """
-    (window, _, channels, features), pads, kernel_pads, squares = kernel.shape, [], [], 0
-    for side in x.shape[1:3]:
-        before, after = conv_padding(side, window, stride, same)
+    window, _, channels, features = kernel.shape
+    sides = x.shape[1:3]
+    around = [conv_padding(side, window, stride, same) for side in sides]
+    fronts = [-before % stride for before, _ in around]  # so that every output begins with a whole square
+    squares = -(-(max(fronts) + window) // stride)  # that the kernel covers
+    squares += -squares % max(_FULL // stride**2, 1)
+    pads, kernel_pads = [], []
+    for side, (before, after), front in zip(sides, around, fronts, strict=True):
         outputs = (side + before + after - window) // stride + 1
-        front = -before % stride  # so that every output begins with a whole square
-        squares = -(-(front + window) // stride)  # that the kernel covers
-        squares += -squares % (_FULL // stride**2)
         kernel_pads.append((front, squares * stride - window - front, 0))
         pads.append((before + front, stride * (outputs + squares - 1) - side - before - front, 0))
     zero = jnp.zeros((), x.dtype)

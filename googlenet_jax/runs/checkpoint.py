@@ -9,9 +9,9 @@ The first two and `meta` are all that `gn.load` reads.
 """
 
 import contextlib
+import itertools
 import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,7 @@ class Checkpoints:
                 damaged.append(step)
                 continue
             for aside in damaged:
-                path = self.directory / str(aside)
-                shutil.rmtree(path.with_name(f"{aside}.damaged"), ignore_errors=True)
-                path.rename(path.with_name(f"{aside}.damaged"))
+                _set_aside(self.directory / str(aside))
             self.manager.reload()
             return step, {name: found.get(name) for name in abstract}
         if damaged:
@@ -118,6 +116,13 @@ class Checkpoints:
         with _readable_errors(self.directory):
             self.manager.wait_until_finished()
             self.manager.close()
+
+
+def _set_aside(path: Path) -> None:
+    """Renames a damaged checkpoint, unless another process of the training has done so."""
+    names = (path.with_name(f"{path.name}.damaged{number or ''}") for number in itertools.count())
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(next(name for name in names if not name.exists()))
 
 
 def write(directory: Path, variables: Any, meta: dict[str, Any]) -> None:
@@ -175,6 +180,12 @@ def read(path: epath.PathLike, newest: bool = False) -> tuple[dict[str, Any], di
     Raises:
       UserError: if there is no checkpoint, or none that can be read.
     """
+    _, meta, variables = _read(path, newest)
+    return meta, variables
+
+
+def _read(path: epath.PathLike, newest: bool = False) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """As `read`, and before it where that was."""
     unreadable = []
     for place in find(path, newest):
         meta_directory, variables_directory = _directories(place)
@@ -186,7 +197,7 @@ def read(path: epath.PathLike, newest: bool = False) -> tuple[dict[str, Any], di
             continue
         for what in unreadable:
             log.warning("%s; taking %s", what, place)
-        return meta, jax.tree.map(np.asarray, variables)
+        return place, meta, jax.tree.map(np.asarray, variables)
     raise UserError(unreadable[0])
 
 
@@ -203,11 +214,10 @@ def set_temperature(path: epath.PathLike, temperature: float) -> str:
     Raises:
       UserError: if there is no checkpoint, or it is in a bucket.
     """
-    place = find(path)[0]
-    if storage.is_url(place):
+    if storage.is_url(place := find(path)[0]):
         raise UserError(f"{where(place)} is in a bucket, where checkpoints are not changed: copy it to this machine")
+    place, meta, _ = _read(path)
     file = _directories(place)[0] / "metadata"
-    meta = json.loads(file.read_text())
     replace_file(file, json.dumps(meta | {"temperature": temperature}), durable=True)
     return place
 

@@ -15,7 +15,7 @@ import numpy as np
 from googlenet_jax.config.checks import differences
 from googlenet_jax.config.choices import WRITERS
 from googlenet_jax.config.from_json import read_json, to_json
-from googlenet_jax.config.resume import refused
+from googlenet_jax.config.resume import refused, with_input_of
 from googlenet_jax.errors import UserError, reason
 from googlenet_jax.runs.lines import Line, read_lines
 from googlenet_jax.runs.writers.base import JsonLines, Writer
@@ -179,7 +179,8 @@ def changes_of(run: Path, config: ml_collections.ConfigDict) -> dict[str, tuple[
     """
     if not (run / CONFIG).exists():
         return {}
-    changes = differences(read_json(run / CONFIG), config)
+    stored = read_json(run / CONFIG)
+    changes = differences(stored, with_input_of(config, stored.dataset))  # what the run itself has filled in
     if wrong := refused(changes, config):
         raise UserError(
             f"{run} holds a run with another configuration ({'; '.join(wrong)}): "

@@ -93,7 +93,9 @@ class Driver:
         job = self._job(Task(number, epoch))
         progress = read_progress(job.workdir)
         if progress.reached(job.until):
-            return self._value(number, job.until, progress)
+            value = self._value(number, job.until, progress)
+            self._note(number, value)
+            return value
         last = job.attempts.last()
         return math.nan if last is not None and last.kind in FINAL else None
 

@@ -1,5 +1,6 @@
 """Devices, and the one place where a step becomes parallel."""
 
+import collections
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ def select_devices(num_devices: int | None, batch_size: int, accumulate_steps: i
       The first `num_devices` devices.
 
     Raises:
-      UserError: when there are not so many, or the batch does not divide among them.
+      UserError: when there are not so many, processes have unequal numbers of them, or the batch does not divide among
+        them.
     """
     there = jax.devices()
     alone = jax.process_count() == 1
@@ -47,6 +49,10 @@ def select_devices(num_devices: int | None, batch_size: int, accumulate_steps: i
         raise UserError(
             f"config.num_devices={num_devices}: {jax.process_count()} processes train on all their {len(there)} devices"
         )
+    shares = collections.Counter(device.process_index for device in there)
+    if len(set(shares.values())) > 1:
+        found = ", ".join(f"{count} on process {process}" for process, count in sorted(shares.items()))
+        raise UserError(f"the processes have different numbers of devices ({found}): give each as many")
     if batch_size % (num_devices * accumulate_steps):
         parts = f"{num_devices} devices" + (f" x {accumulate_steps} accumulated parts" if accumulate_steps > 1 else "")
         unit = num_devices * accumulate_steps

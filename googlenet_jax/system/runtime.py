@@ -22,15 +22,23 @@ def cpu_flags() -> set[str]:
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: what the machine has left, or its control group if that is less."""
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    if (meminfo := Path("/proc/meminfo")).is_file():
-        found = re.search(r"MemAvailable:\s*(\d+)", meminfo.read_text())
-        free = int(found[1]) << 10 if found else free
-    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
-    if limit.is_file() and (most := limit.read_text().strip()).isdecimal():
-        free = min(free, int(most) - int(used.read_text()))
+    """Bytes that this process may still take: what the machine has left, or its control group if that is less.
+
+    What the kernel keeps of files that were read counts as free, as it gives way. Where the system does not say what is
+    free (macOS), it is all the memory there is.
+    """
+    found = _number(Path("/proc/meminfo"), r"MemAvailable:\s*(\d+)")
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if found is None else found << 10
+    group = Path("/sys/fs/cgroup")
+    most, used = _number(group / "memory.max", r"^(\d+)"), _number(group / "memory.current", r"^(\d+)")
+    if most is not None and used is not None:
+        free = min(free, most - used + (_number(group / "memory.stat", r"(?m)^inactive_file (\d+)") or 0))
     return free
+
+
+def _number(file: Path, pattern: str) -> int | None:
+    found = re.search(pattern, file.read_text()) if file.is_file() else None
+    return int(found[1]) if found else None
 
 
 def restart_with_large_pages() -> None:

@@ -148,9 +148,15 @@ def download(
       sizes: bytes by name below that prefix.
       target: directory for the files of these names; each is there in full or not at all.
       progress: as for `fetch`.
+
+    Raises:
+      UserError: for a name that leads out of the directory.
     """
     from fsspec.callbacks import Callback
 
+    for name in sizes:  # others write to the bucket too
+        if posixpath.isabs(name) or ".." in name.split("/"):
+            raise UserError(f"{base}: an object called {name!r} would be written outside of its directory: remove it")
     total, done, lock = sum(sizes.values()), 0, threading.Lock()
 
     class Chunks(Callback):

@@ -54,9 +54,12 @@ def feed(
 def _from_host(
     source: Source, training: Training, bad_images: BadImageLog, first: int
 ) -> Generator[tuple[Any, Any], None, None]:
-    process = Process(jax.process_index(), jax.process_count())
-    crop = training.preprocess.replace(image_size=training.config.dataset.image_size).crop
-    loaded = train_batches(source, training.config, crop, bad_images, first, process)
+    config, process = training.config, Process(jax.process_index(), jax.process_count())
+    crop = training.preprocess.replace(image_size=config.dataset.image_size).crop
+    if config.dataset.cache != "none":  # each process would have a copy of it, with nothing to decode
+        config = config.copy_and_resolve_references()
+        config.dataset.num_workers = 0
+    loaded = train_batches(source, config, crop, bad_images, first, process)
     with contextlib.closing(loaded) as batches:
         split = (split_batch((batch.images, batch.labels), training.devices) for batch in batches)
         yield from jax_utils.prefetch_to_device(split, _AHEAD, _local(training), AXIS)
@@ -70,7 +73,7 @@ def _from_devices(source: ArraySource, training: Training, first: int) -> Genera
     take = parallel(_make_take(config), training.devices, replicated=4, split=1, split_result=True)
     share = config.batch_size // jax.process_count()
     mine = jax.process_index() * share + np.arange(share, dtype=np.int32)
-    places = _spread(split_batch(mine, training.devices), training)
+    places = _on_devices(split_batch(mine, training.devices), training)
     each = config.batch_size // config.augment.repeats  # images of a batch that differ
     epochs = -(-each // count) + 1  # that a batch may reach over
     at = -1
@@ -82,7 +85,7 @@ def _from_devices(source: ArraySource, training: Training, first: int) -> Genera
         yield take(images, labels, ordered, np.array([config.seed, number, start], np.uint32), places)
 
 
-def _spread(array: np.ndarray, training: Training) -> jax.Array:
+def _on_devices(array: np.ndarray, training: Training) -> jax.Array:
     """Puts each row of an array (local devices, ...) on its device."""
     return next(jax_utils.prefetch_to_device(iter([array]), 1, _local(training), AXIS))
 

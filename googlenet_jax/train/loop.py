@@ -66,8 +66,11 @@ def train_and_evaluate(
                 display.started(training, first, len(train_images))
                 save = _Saving(saved, training, images)
                 end = training.calendar.end(until)
-                batches = feed(train_images, training, bad_images, first, display.cached)
-                with display, contextlib.closing(batches), contextlib.closing(profiler):
+                with (
+                    display,  # before the feed, which may decode all images first
+                    contextlib.closing(feed(train_images, training, bad_images, first, display.cached)) as batches,
+                    contextlib.closing(profiler),
+                ):
                     step = _loop(state, batches, training, validation, run, save, stop, display, profiler, end)
             val = [line for line in run.lines() if line["split"] == "val"]
         display.finished(step, stop.received, val, len(bad_images.skipped))

@@ -36,7 +36,7 @@ class Meter:
 
         Returns:
           Means over the images ("loss", "top1", "top5"), "gradient_norm" as a mean over the steps, "parameter_norm",
-          "learning_rate" and "images_per_second"; of a scaled loss "loss_scale"; of steps that were skipped
+          "learning_rate" and "images_per_second"; of a dynamically scaled loss "loss_scale"; of steps that were skipped
           "skipped_steps" and, if the last were, "skipped_in_a_row".
         """
         values = {name: float(value) for name, value in measured.metrics.compute().items()}

@@ -10,6 +10,7 @@ import ml_collections
 import optax
 
 from googlenet_jax.data.preprocess import Preprocess, make_preprocess
+from googlenet_jax.errors import UserError
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.models.make_model import make_model
 from googlenet_jax.system.parallel import AXIS, parallel, replicate, select_devices, split_batch
@@ -89,8 +90,16 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
       A `Training`; nothing has been compiled yet.
 
     Raises:
-      UserError: if the devices do not suffice, the batch does not divide among them, or there is no whole step.
+      UserError: if the devices do not suffice, the batch does not divide among them or into pairs to mix, or there is
+        no whole step.
     """
+    repeats = config.augment.repeats
+    if (config.augment.mixup or config.augment.cutmix) and repeats > 1 and config.batch_size // repeats % 2:
+        raise UserError(
+            f"config.batch_size={config.batch_size} has an odd number of images {repeats} times each "
+            f"(config.augment.repeats), which mixup and cutmix would mix with themselves: take one that {2 * repeats} "
+            "divides"
+        )
     devices = select_devices(config.num_devices, config.batch_size, config.optimizer.accumulate_steps)
     model = make_model(config, num_classes, AXIS)
     preprocess = make_preprocess(config)

@@ -9,7 +9,7 @@ import ml_collections
 from googlenet_jax.classifier import UNUSED
 from googlenet_jax.config.checks import differences
 from googlenet_jax.config.from_json import from_json, read_json
-from googlenet_jax.config.resume import refused
+from googlenet_jax.config.resume import bound_to_devices, left_to_start, refused, with_input_of
 from googlenet_jax.data.identity import check_same
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.checkpoint import Checkpoints
@@ -35,14 +35,11 @@ def with_input(config: ml_collections.ConfigDict, run: Path) -> ml_collections.C
     Raises:
       UserError: if there is no checkpoint at `init_from`.
     """
-    unset = [name for name in ("channel_order", "mean", "std") if config.dataset[name] is None]
-    if config.init_from is None or not unset:
+    if not left_to_start(config):
         return config
-    theirs = read_json(run / CONFIG).dataset if (run / CONFIG).exists() else input_of(config.init_from)
-    config = config.copy_and_resolve_references()
-    for name in unset:
-        config.dataset[name] = getattr(theirs, name)
-    return config
+    return with_input_of(
+        config, read_json(run / CONFIG).dataset if (run / CONFIG).exists() else input_of(config.init_from)
+    )
 
 
 def start(saved: Checkpoints, run: RunDirectory, training: Training, images: dict[str, Any]) -> TrainState:
@@ -79,10 +76,10 @@ def _check(meta: dict[str, Any], run: RunDirectory, training: Training, images: 
             f"{run.path} was trained with another configuration ({'; '.join(wrong)}): take another --workdir, or the "
             "run's own"
         )
-    if not config.model.sync_batch_norm and meta.get("devices", devices) != devices:
+    if (setting := bound_to_devices(config)) and meta.get("devices", devices) != devices:
         raise UserError(
-            f"{run.path} was trained on {meta['devices']} devices, now there are {devices}, by which "
-            "config.model.sync_batch_norm=false trains otherwise: set config.num_devices, or take another --workdir"
+            f"{run.path} was trained on {meta['devices']} devices, now there are {devices}, by which config.{setting} "
+            "trains otherwise: set config.num_devices, or take another --workdir"
         )
     check_same(meta, images, "dataset.name" in run.changes, str(run.path))
 

@@ -48,6 +48,7 @@ def test_training_does_not_import_tensorflow(run_command):
         (["--config.dataset.name=folder:/nowhere"], ["folder:/nowhere", "no such directory"]),
         (["--mode", "evaluate"], ["--workdir"]),
         (["--mode", "evaluate", "--workdir", "nowhere"], ["nowhere", "no checkpoint"]),
+        (["--mode", "evaluate", "--workdir", "nowhere", "--until", "2"], ["--until does not go with --mode evaluate"]),
         (["stray"], ["unexpected argument 'stray'"]),
         (["--workdirr=x"], ["workdirr"]),
     ],

@@ -175,3 +175,6 @@ def test_what_a_run_may_go_on_with():
     wrong = refused(differences(old, new), new)
     assert [line.partition(":")[0] for line in wrong] == ["seed", "num_devices", "num_epochs", "model.sync_batch_norm"]
     assert "may only grow" in wrong[2]
+    old = override(old, {"optimizer.accumulate_steps": 2})
+    new = override(old, {"num_devices": 1})
+    assert "by which optimizer.accumulate_steps=2 trains otherwise" in refused(differences(old, new), new)[0]

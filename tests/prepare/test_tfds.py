@@ -1,6 +1,7 @@
 """Datasets that TensorFlow Datasets prepares."""
 
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 import tensorflow_datasets as tfds
@@ -48,3 +49,11 @@ def test_tfds_mistakes(tmp_path):
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"something else")
     with pytest.raises(UserError, match=r"NonMatchingChecksum.*--manual_dir"):
         prepare_tfds("cifar10", tmp_path / "tfds", tmp_path)
+
+
+def test_a_set_without_validation_says_so(monkeypatch):
+    label = SimpleNamespace(names=["a"])
+    info = SimpleNamespace(features={"image": None, "label": label}, splits={"train": None, "unlabelled": None})
+    monkeypatch.setattr(tfds, "builder", lambda *_, **__: SimpleNamespace(info=info, data_dir="somewhere"))
+    with pytest.raises(UserError, match="neither a split `validation` nor `test`: it has train, unlabelled"):
+        opened("tfds:flowers")

@@ -10,7 +10,7 @@ from conftest import small_config
 from googlenet_jax.config.from_json import read_json
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs import directory
-from googlenet_jax.runs.directory import RunDirectory
+from googlenet_jax.runs.directory import RunDirectory, changes_of
 from googlenet_jax.runs.lines import read_lines
 from googlenet_jax.runs.writers.base import JsonLines, Writer
 
@@ -98,3 +98,12 @@ def test_a_full_disk_ends_it_with_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(JsonLines, "write", full)
     with pytest.raises(UserError, match="No space left on device; checkpoints are intact"):
         written(tmp_path, small_config(), 0, (4, {"loss": 2.0}))
+
+
+def test_what_a_run_took_from_where_it_started_is_no_other_configuration(tmp_path):
+    asked = small_config(init_from="/gone")
+    filled = small_config(init_from="/gone", dataset__mean=(1.0, 2.0, 3.0), dataset__channel_order="bgr")
+    written(tmp_path, filled, 0)
+    assert changes_of(tmp_path, asked) == {}
+    with pytest.raises(UserError, match=r"dataset.mean: \(1.0, 2.0, 3.0\) -> None"):
+        changes_of(tmp_path, small_config())

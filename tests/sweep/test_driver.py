@@ -51,11 +51,11 @@ def table(path):
 def test_every_trial_is_trained_once_and_the_same_command_trains_none_again(tmp_path):
     definition = define("optimizer.learning_rate=0.1,0.2", "seed=0..2")
     executor = FakeExecutor(2, quality)
-    drive(tmp_path, definition, executor)
+    first = drive(tmp_path, definition, executor)
     assert len(executor.started) == len({id for id, _ in executor.started}) == 6
     assert {row[1] for row in table(tmp_path)} == {"finished"}
     again = FakeExecutor(2, quality)
-    drive(tmp_path, definition, again)
+    assert drive(tmp_path, definition, again).best == first.best != ""
     assert again.started == []
 
 

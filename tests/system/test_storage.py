@@ -104,3 +104,12 @@ def test_a_missing_package_is_named(monkeypatch, url, extra):
         storage.filesystem(url)
     with pytest.raises(UserError, match="Protocol not known"):
         storage.filesystem("nosuch://b/x")
+
+
+def test_nothing_is_written_outside_of_the_directory(tmp_path):
+    """A bucket's own list of files may say anything."""
+    system = fsspec.filesystem("memory")
+    for name in ("../out", "/etc/out", "a/../../out"):
+        with pytest.raises(UserError, match="outside of its directory"):
+            storage.download(system, "/bucket/run", {"fine": 1, name: 1}, tmp_path / "in")
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from googlenet_jax.data import cache
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
+from googlenet_jax.train import feed as feeding
 from googlenet_jax.train.feed import feed
 from googlenet_jax.train.setup import build_training
 
@@ -72,3 +73,24 @@ def test_a_cache_that_does_not_fit_is_one_line(monkeypatch):
     config = small_config(dataset__cache="host")
     with pytest.raises(UserError, match=r"0\.0 GiB for 72 images of 32 px"):
         cache.cached(open_source(config)[0], config, BadImageLog("mend"))
+
+
+def test_no_process_gets_a_copy_of_a_cache(monkeypatch):
+    seen = []
+
+    def batches(source, config, *_):
+        seen.append(config.dataset.num_workers)
+        yield from ()
+
+    monkeypatch.setattr(feeding, "train_batches", batches)
+    for where in ("host", "none"):
+        config = small_config(dataset__cache=where, dataset__num_workers=2)
+        source, _ = open_source(config)
+        training = build_training(config, len(source), 4)
+        assert list(feeding.feed(source, training, BadImageLog("mend"), 0, lambda *_: None)) == []
+    assert seen == [0, 2]
+
+
+def test_an_odd_number_of_different_images_is_not_mixed():
+    with pytest.raises(UserError, match="4 times each"):
+        build_training(small_config(batch_size=12, augment__repeats=4, augment__mixup=0.2), 72, 4)

@@ -15,6 +15,7 @@ from readback import final_bytes
 import googlenet_jax as gn
 from googlenet_jax.data.loader import Batch
 from googlenet_jax.errors import UserError
+from googlenet_jax.train.display import TrainingDisplay
 from googlenet_jax.train.loop import train_and_evaluate
 from googlenet_jax.train.profiler import Profiler
 from googlenet_jax.train.sample import Sample
@@ -107,3 +108,12 @@ def test_steps_beyond_the_end_are_refused_before_anything_is_made(tmp_path):
     with pytest.raises(UserError, match=r"config.profile=\(5, 99\): the training ends at step 9"):
         train_and_evaluate(small_config(profile=(5, 99)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_decoded_for_a_cache_is_shown_meanwhile(tmp_path, monkeypatch):
+    told = []
+    for name in ("__enter__", "cached"):
+        do = getattr(TrainingDisplay, name)
+        monkeypatch.setattr(TrainingDisplay, name, lambda *args, name=name, do=do: [told.append(name), do(*args)][1])
+    train_and_evaluate(small_config(dataset__cache="host"), tmp_path / "run", until=0.2)
+    assert told[:2] == ["__enter__", "cached"]

@@ -64,8 +64,10 @@ def open_tfds(name: str, config: ml_collections.ConfigDict) -> Splits:
         raise UserError(f"tfds:{name} is not a set of images with one label each")
     splits = builder.info.splits
     val = next((split for split in ("validation", "test") if split in splits), None)
-    if "train" not in splits or val is None:
+    if "train" not in splits:
         raise UserError(f"tfds:{name} is not prepared in {where(builder.data_dir)}: run {hint}")
+    if val is None:
+        raise UserError(f"tfds:{name} has neither a split `validation` nor `test`: it has {', '.join(splits)}")
     skip = {"image": tfds.decode.SkipDecoding()}
     train_source, val_source = (
         TfdsSource(f"{name}/{split}", builder.as_data_source(split, decoders=skip), list(features["label"].names))
