@@ -33,7 +33,7 @@ from gpu_program import CHIPS, Chip
 from hlo import Module
 
 from googlenet_jax.cli.launch import take_overrides
-from googlenet_jax.config.overrides import override, parse
+from googlenet_jax.config.overrides import override
 from googlenet_jax.config.recipes import read_recipe
 from googlenet_jax.models.folding import fold
 from googlenet_jax.models.make_model import make_model
@@ -214,7 +214,7 @@ def main() -> None:
     best: dict[str, float] = {}
 
     def recipe() -> Any:
-        return override(read_recipe(flags.recipe), {name: parse(name, text) for name, text in changes.items()})
+        return override(read_recipe(flags.recipe), changes)
 
     def each(batch: int) -> int:
         """Steps that are waited for together: of single images each, for their latency."""

@@ -114,7 +114,7 @@ def stages(job: Job) -> list[tuple[str, Callable[[Any], Any]]]:
     ]
 
 
-def cached_ours(images: np.ndarray, labels: np.ndarray, batch: int) -> Callable[[int], Iterator[Any]]:
+def cached_ours(images: np.ndarray, labels: np.ndarray, batch: int) -> Callable[[], Iterator[Any]]:
     """What `peers.cached_loop` does, as training does it: fed from the devices, augmented there."""
     import jax
     import jax.numpy as jnp
@@ -141,7 +141,7 @@ def cached_ours(images: np.ndarray, labels: np.ndarray, batch: int) -> Callable[
 
     made = parallel(make, training.devices, replicated=1, split=2, split_result=True)
 
-    def epoch(seed: int) -> Iterator[Any]:
+    def epoch() -> Iterator[Any]:
         for step in range(len(images) // batch):
             yield made(np.int32(step), *next(fed))
 
@@ -263,14 +263,14 @@ def compare_cached(batch: int, rounds: int) -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (50_000, 32, 32, 3), np.uint8), rng.integers(0, 10, 50_000, np.int32)
     epoch = cached_ours(images, labels, batch)
-    jax.block_until_ready(next(epoch(0)))  # compiles
+    jax.block_until_ready(next(epoch()))  # compiles
     seconds: list[tuple[float, float]] = []
-    for seed in range(rounds):
+    for _ in range(rounds):
         start = time.perf_counter()
         for _ in peers.cached_loop(images, labels, batch, rng):
             pass
         between = time.perf_counter()
-        jax.block_until_ready(collections.deque(epoch(seed), maxlen=1)[0])
+        jax.block_until_ready(collections.deque(epoch(), maxlen=1)[0])
         seconds.append((between - start, time.perf_counter() - between))
     loop, cached = (median(column) for column in zip(*seconds, strict=True))
     ratio = _judged(median(a / b for a, b in seconds), least=LEAST_CACHED_RATIO)

@@ -40,26 +40,31 @@ class Plan:
     failed: set[str] = dataclasses.field(default_factory=set)
 
     @contextlib.contextmanager
-    def warm(self, server: Server) -> Iterator[Running | None]:
-        """A server that runs and has had a load; None if it does not start."""
+    def started(self, server: Server, variables: dict[str, str] | None = None) -> Iterator[Running | None]:
+        """A server that runs, with these environment variables too; None if it does not start, or did not before."""
         with contextlib.ExitStack() as stack:
-            try:
-                running = stack.enter_context(server.running())
-            except RuntimeError as error:
-                self.failed.add(server.name)
-                print(f"left out: {error}")
-                yield None
-                return
-            busy = {"connections": max(self.connections), "seconds": self.warmup}
-            measure(Measured(), server, running, self.images, **busy)
+            running = None
+            if server.name not in self.failed:
+                try:
+                    running = stack.enter_context(server.running(variables))
+                except RuntimeError as error:
+                    self.failed.add(server.name)
+                    print(f"left out: {error}")
+            yield running
+
+    @contextlib.contextmanager
+    def warm(self, server: Server) -> Iterator[Running | None]:
+        """As `started`, of a server that has had a load."""
+        with self.started(server) as running:
+            if running:
+                busy = {"connections": max(self.connections), "seconds": self.warmup}
+                measure(Measured(), server, running, self.images, **busy)
             yield running
 
     def turns(self, servers: list[Server]) -> Iterator[tuple[int, Server, Running]]:
         """Each server in each round, every other round in the opposite order."""
         for turn in range(self.rounds):
             for server in servers[:: -1 if turn % 2 else 1]:
-                if server.name in self.failed:
-                    continue
                 with self.warm(server) as running:
                     if running:
                         yield turn, server, running
@@ -190,8 +195,9 @@ def start(plan: Plan, servers: list[Server]) -> dict[str, dict[str, list[float]]
         for server in servers:
             with tempfile.TemporaryDirectory() as cache:
                 for kind in ("cold", "warm"):
-                    with server.running({"JAX_COMPILATION_CACHE_DIR": cache}) as running:
-                        results[server.name][kind].append(running.seconds)
+                    with plan.started(server, {"JAX_COMPILATION_CACHE_DIR": cache}) as running:
+                        if running:
+                            results[server.name][kind].append(running.seconds)
     return results
 
 

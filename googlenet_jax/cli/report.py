@@ -9,7 +9,7 @@ from typing import Any
 
 from googlenet_jax.cli import arguments
 from googlenet_jax.errors import UserError, where
-from googlenet_jax.system import runtime
+from googlenet_jax.system import runtime, storage
 
 
 def add_command(commands: Any) -> None:
@@ -119,7 +119,7 @@ def _output(checkpoint: str, given: str | None) -> Path:
         if output.suffix != ".html":
             raise UserError(f"--output {where(given)}: the page's name ends in .html")
         return output
-    if "://" in checkpoint:
+    if storage.is_url(checkpoint):
         raise UserError(f"{checkpoint} is no directory of this machine: give --output FILE.html")
     place = Path(checkpoint)
     if place.is_dir():

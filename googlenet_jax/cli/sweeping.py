@@ -12,6 +12,7 @@ from googlenet_jax.cli import arguments
 from googlenet_jax.config.checks import validate
 from googlenet_jax.config.choices import EXECUTORS, SEARCHES, chosen
 from googlenet_jax.errors import UserError, shown
+from googlenet_jax.system import storage
 
 if TYPE_CHECKING:
     from googlenet_jax.sweep.executors.base import Executor
@@ -188,6 +189,6 @@ def _name(sweep: list[str], recipe: str) -> str:
 
 
 def _local_path(workdir: str) -> Path:
-    if "://" in workdir:
+    if storage.is_url(workdir):
         raise UserError(f"--workdir {workdir}: this needs a directory that the machines share, not a bucket")
     return Path(workdir)

@@ -14,7 +14,7 @@ from googlenet_jax.errors import UserError
 from googlenet_jax.sweep.scheduler import rungs_of
 from googlenet_jax.sweep.search import Known
 from googlenet_jax.sweep.space import Overrides, Space, read_space
-from googlenet_jax.sweep.trials import Trial, identity, make_trial
+from googlenet_jax.sweep.trials import Trial, hash_of, make_trial
 
 _MEASURES = ("loss", "top1", "top5")
 _TRIES = 100  # drawn points that were there already, after which the ranges count as exhausted
@@ -117,7 +117,7 @@ class Definition:
     def key(self) -> str:
         """Hash of what decides which trials there are."""
         asked = (self.search, sorted(self.space.ranges.items()), self.space.combinations, str(self.objective))
-        about = repr((asked, identity(self.base)))
+        about = repr((asked, hash_of(self.base)))
         return hashlib.sha256(about.encode()).hexdigest()[:10]
 
     @functools.cached_property

@@ -1,6 +1,5 @@
 """`results.svg` of a sweep: its groups as a figure that a text can take in."""
 
-import html
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.results import Row
 from googlenet_jax.sweep.statistics import Group
 from googlenet_jax.sweep.trials import describe
-from googlenet_jax.system.drawing import round_numbers
+from googlenet_jax.system.drawing import Drawing, round_numbers
 from googlenet_jax.system.files import replace_file
 
 _MOST = 20  # groups, the best
@@ -35,30 +34,24 @@ def write_figure(path: Path, groups: Sequence[Group], rows: Sequence[Row], objec
     low, high = (low - 0.05 * (high - low), high + 0.05 * (high - low)) if high > low else (low - 0.5, high + 0.5)
 
     def x(value: float) -> float:
-        return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - 20), 1)
+        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - 20)
 
     height = _TOP + _ROW * max(len(shown), 1) + 34
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
-        f'<text x="{_LEFT}" y="20" font-weight="bold">{objective}: mean, 95 % interval, a dot a trial</text>',
-    ]
     bottom = height - 28
+    drawing = Drawing(_WIDTH, height)
+    drawing.words(_LEFT, 16, f"{objective}: mean, 95 % interval, a dot a trial")
     for at in round_numbers(low, high):
-        parts.append(f'<path d="M{x(at)} {_TOP}V{bottom}" stroke="#ddd"/>')
-        parts.append(
-            f'<text x="{x(at)}" y="{bottom + 16}" text-anchor="middle" fill="#555">{objective.shown(at)}</text>'
-        )
+        drawing.line([(x(at), _TOP), (x(at), bottom)], "#dddddd")
+        drawing.words(x(at), bottom + 12, objective.shown(at), anchor="middle", colour="#555555")
     for number, group in enumerate(shown):
         y = _TOP + _ROW * (number + 0.5)
-        name = html.escape(_label(group, groups))
-        parts.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{name}</text>')
+        drawing.words(_LEFT - 12, y, _label(group, groups), anchor="end")
         if group.half is not None:
-            parts.append(f'<path d="M{x(group.mean - group.half)} {y}H{x(group.mean + group.half)}" stroke="black"/>')
-        parts += [f'<circle cx="{x(values[id])}" cy="{y}" r="3" fill="#0072b2" opacity=".6"/>' for id in group.ids]
-        parts.append(f'<circle cx="{x(group.mean)}" cy="{y}" r="5"/>')
-    replace_file(path / "results.svg", "\n".join([*parts, "</svg>", ""]))
+            drawing.line([(x(group.mean - group.half), y), (x(group.mean + group.half), y)])
+        for id in group.ids:
+            drawing.dot(x(values[id]), y, 3, "#66aad1")
+        drawing.dot(x(group.mean), y, 5, "#000000")
+    replace_file(path / "results.svg", drawing.svg())
 
 
 def _label(group: Group, groups: Sequence[Group]) -> str:

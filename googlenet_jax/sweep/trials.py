@@ -38,10 +38,10 @@ def make_trial(base: ml_collections.ConfigDict, overrides: Overrides, point: int
         validate(config)
     except UserError as error:
         raise UserError(f"{describe(overrides)}: {error}") from None
-    return Trial(identity(config), overrides, config.num_epochs, point)
+    return Trial(hash_of(config), overrides, config.num_epochs, point)
 
 
-def identity(config: ml_collections.ConfigDict) -> str:
+def hash_of(config: ml_collections.ConfigDict) -> str:
     """Ten hexadecimal digits that configurations share if they are equal in every field."""
     changed = {k: v for k, v in flatten(config).items() if v != FIELDS[k].default}  # a new field changes no identity
     fields = json.dumps(changed, sort_keys=True)

@@ -188,7 +188,7 @@ class _Watch(threading.Thread):
             if status == str(STATUS):
                 self._end(shown(text, 400))
             elif status != "0":  # perhaps an error that this process has too, and tells of itself
-                _after(_GRACE, functools.partial(self._end, shown(text, 400), int(status)))
+                after(_GRACE, functools.partial(self._end, shown(text, 400), int(status)))
             return
 
     def _tell(self, line: bytes) -> None:
@@ -206,7 +206,7 @@ class _Watch(threading.Thread):
             os.write(2, f"error: {text}\n".encode())
             _exit(status)
 
-        _after(_GRACE, end_without_log)
+        after(_GRACE, end_without_log)
         log.error(text)
         _exit(status)
 
@@ -271,10 +271,12 @@ def _aborted(number: int) -> None:
     os.write(2, b"error: this process was aborted from C++; TF_CPP_MIN_LOG_LEVEL=0 shows where\n")
 
 
-def _after(delay: float, action: Callable[[], None]) -> None:
+def after(delay: float, action: Callable[[], None]) -> threading.Timer:
+    """Does something after so many seconds, unless the timer is cancelled or the process ends before."""
     timer = threading.Timer(delay, action)
     timer.daemon = True
     timer.start()
+    return timer
 
 
 def _exit(status: int) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,30 +106,25 @@ def _has_all_it_sees() -> bool:
 
 
 @contextlib.contextmanager
-def _spoken(text: str, after: float) -> Iterator[None]:
+def _spoken(text: str, seconds: float) -> Iterator[None]:
     """Prints a line, unless the context ends sooner."""
-    timer = _timer(after, lambda: print(text, file=sys.stderr, flush=True))
-    yield
-    timer.cancel()
-
-
-@contextlib.contextmanager
-def _ended(text: str, after: float) -> Iterator[None]:
-    """Ends the process with a line and status 2, unless the context ends sooner."""
-
-    def end() -> None:
-        print(text, file=sys.stderr, flush=True)
-        os._exit(2)  # the main thread waits in C++, where no exception reaches it
-
-    timer = _timer(after, end)
+    timer = heartbeat.after(seconds, lambda: print(text, file=sys.stderr, flush=True))
     try:
         yield
     finally:
         timer.cancel()
 
 
-def _timer(seconds: float, action: Any) -> threading.Timer:
-    timer = threading.Timer(seconds, action)
-    timer.daemon = True
-    timer.start()
-    return timer
+@contextlib.contextmanager
+def _ended(text: str, seconds: float) -> Iterator[None]:
+    """Ends the process with a line and status 2, unless the context ends sooner."""
+
+    def end() -> None:
+        print(text, file=sys.stderr, flush=True)
+        os._exit(2)  # the main thread waits in C++, where no exception reaches it
+
+    timer = heartbeat.after(seconds, end)
+    try:
+        yield
+    finally:
+        timer.cancel()

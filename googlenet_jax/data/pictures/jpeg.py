@@ -1,5 +1,6 @@
 """What can be read off a JPEG file without decoding it, and a shorter file for those who want only its upper part."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 _EXIF = b"Exif\0\0"
@@ -94,13 +95,15 @@ def _frame(data: bytes, at: int, marker: int) -> tuple[int, int, int, int, int, 
     return width, height, components, 8 * across, 8 * down, marker in _BASELINE, at + 1
 
 
+def tiff_numbers(tiff: bytes) -> Callable[[int, int], int]:
+    """What reads the whole numbers of a TIFF file, or of an EXIF block: of so many bytes at a place, in its order."""
+    order: Literal["big", "little"] = "big" if tiff[:2] == b"MM" else "little"
+    return lambda at, size: int.from_bytes(tiff[at : at + size], order)
+
+
 def _exif_orientation(tiff: bytes) -> int:
     """The orientation tag of an EXIF block's first directory; 1 where there is none that makes sense."""
-    order: Literal["big", "little"] = "big" if tiff[:2] == b"MM" else "little"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(tiff[at : at + size], order)
-
+    number = tiff_numbers(tiff)
     directory = number(4, 4)
     for entry in range(min(number(directory, 2), 100)):
         at = directory + 2 + 12 * entry

@@ -2,11 +2,11 @@
 
 import logging
 import warnings
-from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, features
 
+from googlenet_jax.data.pictures.jpeg import tiff_numbers
 from googlenet_jax.errors import UserError
 
 # Of its formats by name, with their extensions. No others: Pillow would start programs for some, as PostScript.
@@ -86,11 +86,7 @@ def excess(data: bytes) -> str:
 
 def _strips(tiff: bytes) -> int:
     """Of how many strips or tiles the first image of a TIFF file says to be."""
-    order: Literal["big", "little"] = "big" if tiff[:2] == b"MM" else "little"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(tiff[at : at + size], order)
-
+    number = tiff_numbers(tiff)
     # Where the directory's offset is, bytes of an offset, of the number of entries, and of an entry.
     at, offset, count, entry = (8, 8, 8, 20) if number(2, 2) == _BIG_TIFF else (4, 4, 2, 12)
     first = number(at, offset) + count

@@ -15,6 +15,7 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.data.sources.base import ArraySource, Splits
+from googlenet_jax.data.sources.devkit import read_member
 from googlenet_jax.errors import UserError, where
 from googlenet_jax.formats import pickles
 from googlenet_jax.system import storage
@@ -87,12 +88,8 @@ def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
         for member in archive:
             name = Path(member.name).name
             if member.isreg() and _WANTED.fullmatch(name):
+                yield name, read_member(archive, member, left, where(path))
                 left -= member.size
-                if left < 0 or member.issparse():
-                    raise ValueError(f"{name} is too large")
-                file = archive.extractfile(member)
-                assert file is not None  # it is regular
-                yield name, file.read()
 
 
 def _splits(
