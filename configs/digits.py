@@ -2,9 +2,9 @@
 
     python launch.py
 
-Measured on 2 CPU cores (AVX-512): 98.8 % validation top-1 at the end (seeds 0 to 4: 98.06, 98.61, 98.89, 98.89, 99.44;
-360 images), in 46 s the first time, of which some 20 s are compiling. With --config.num_epochs=16 99.1 % (98.61,
-99.17, 99.44, 99.44, 98.89), in 67 s beside other work.
+Measured on 2 CPU cores (AVX-512): 98.9 % validation top-1 at the end (seeds 0 to 9, sd 0.55: 97.78, 99.44, 99.44, 99.17,
+98.61, 98.33, 98.61, 98.89, 99.17, 99.44; 360 images), in 48 s the first time, of which some 15 s are compiling. With
+--config.num_epochs=20 99.2 % (seeds 0 to 4, sd 0.19: 99.17, 99.44, 98.89, 99.17, 99.17), in 58 s.
 """
 
 import ml_collections
@@ -16,7 +16,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     """The recipe; takes no argument."""
     config = default_config()
     config.batch_size = 64
-    config.num_epochs = 11.0
+    config.num_epochs = 13.0
     config.log_every_epochs = 0.5
     config.dataset.name = "digits"
     config.dataset.image_size = 32
