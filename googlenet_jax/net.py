@@ -25,6 +25,7 @@ from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.models.make_model import make_model
 from googlenet_jax.runs import checkpoint
 from googlenet_jax.system.parallel import parallel, replicate, split_batch
+from googlenet_jax.system.storage import is_url
 
 __all__ = ["ExportedNet", "Net", "Prediction", "load"]
 
@@ -181,7 +182,7 @@ def load(path: str | Path, newest: bool = False) -> "Net | ExportedNet":
       >>> net.predict(["seven.png"])[0].labels[0]
       '7'
     """
-    exported = open_exported(path)
+    exported = open_exported(path if is_url(path) else Path(path).expanduser())
     if isinstance(exported, ExportedNet):
         return exported
     if exported is not None:

@@ -18,7 +18,7 @@ BELOW = {
     "data": {"system", "config", "formats", "models"},
     "runs": {"system", "config"},
     "importers": {"system", "config", "formats", "models", "data", "runs"},
-    "prepare": {"system", "config", "data"},
+    "prepare": {"system", "config", "formats", "data"},
     "classifier": {"data"},
     "exported": {"system", "config", "formats", "models", "data", "importers", "classifier"},
     "explain": {"config", "data", "classifier"},

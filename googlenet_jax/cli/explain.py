@@ -10,7 +10,7 @@ from googlenet_jax.config.choices import EXPLANATIONS
 from googlenet_jax.errors import UserError, shown, where
 from googlenet_jax.system import runtime
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_SUFFIXES = (".png", ".jpg", ".jpeg")  # a sheet may be taller than a WebP
 _MOST = 64  # pictures of a sheet
 _TOP = 5  # classes that it names of each
 
@@ -66,4 +66,4 @@ def _explain(flags: argparse.Namespace) -> None:
 
 
 def _format(output: Path) -> str:
-    return {".png": "PNG", ".webp": "WEBP"}.get(output.suffix.lower(), "JPEG")
+    return "PNG" if output.suffix.lower() == ".png" else "JPEG"

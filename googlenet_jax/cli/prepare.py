@@ -33,7 +33,7 @@ def add_command(commands: Any) -> None:
         "--tiles",
         action="store_true",
         help="write JPEG files again, without loss, with restart markers: training then decodes only what it crops. "
-        "Takes about 4 ms an image and pip install -e .[tiles]",
+        "Takes about 4 ms an image and pip install 'googlenet-jax[tiles]'",
     )
     parser.add_argument(
         "--train",

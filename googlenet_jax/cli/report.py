@@ -109,7 +109,7 @@ def _report(flags: argparse.Namespace) -> None:
         )
     if flags.save_temperature:
         temperature = calibration["temperature"] * calibration["stored"]
-        print(f"temperature {temperature:.4f} stored in {set_temperature(flags.checkpoint, temperature)}")
+        print(f"temperature {temperature:.4f} stored in {set_temperature(flags.checkpoint, temperature, data['step'])}")
     print(f"written to {output} in {time.monotonic() - start:.1f} s: open it in a browser")
 
 

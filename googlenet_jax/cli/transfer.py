@@ -147,7 +147,7 @@ def _import(flags: argparse.Namespace) -> None:
     for why in dict.fromkeys(converted.left_out.values()):
         left = [name for name, own in converted.left_out.items() if own == why]
         print(f"{len(left)} left out, {why}: {', '.join(map(shown, left[:3]))}{', ...' if len(left) > 3 else ''}")
-    print(f"classes: {', '.join(label.partition(',')[0] for label in result.labels[:4])}, ...")
+    print(f"classes: {', '.join(shown(label.partition(',')[0]) for label in result.labels[:4])}, ...")
     print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
 
 
@@ -174,10 +174,12 @@ def _export(flags: argparse.Namespace) -> None:
         raise UserError(f"--checkpoint {where(flags.checkpoint)} is an exported file: give what it was exported from")
     names = [field.name for field in dataclasses.fields(Options)]
     options = Options(**{name: getattr(flags, name) for name in names})
+    if flags.dataset is not None and flags.format not in RUNTIMES:
+        raise UserError(f"--dataset: --format {flags.format} is not run here; what is: {', '.join(RUNTIMES)}")
     with error_console.status(f"writing {flags.output} and running it"):
         result = export(net, flags.checkpoint, flags.format, Path(flags.output), options)
     both = None
-    if flags.dataset is not None:
+    if flags.dataset is not None and not result.unverified:
         from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
 
         both = [evaluate_checkpoints([path], flags.dataset)["top1"] for path in (flags.checkpoint, flags.output)]

@@ -74,7 +74,7 @@ def class_of(labels: Sequence[str], name: str) -> int:
     Raises:
       UserError: if there is none, or several; the message names the nearest.
     """
-    if name in labels:
+    if list(labels).count(name) == 1:
         return list(labels).index(name)
     wanted = name.lower()
     for kind in (_words_of, lambda label: [label.lower()]):

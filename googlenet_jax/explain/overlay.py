@@ -73,7 +73,8 @@ def sheet(explanations: Sequence[Explanation], classes: Sequence[Sequence[tuple[
 
 
 def _row(explanation: Explanation, classes: Sequence[tuple[str, float]], font: Any) -> Image.Image:
-    images = [_at_height(Image.fromarray(explanation.picture)), _at_height(overlay(explanation))]
+    small = resized(explanation, (2 * _HEIGHT, _HEIGHT))
+    images = [Image.fromarray(small.picture), overlay(small)]
     columns = sum(image.width + _GAP for image in images) + _GAP
     row = Image.new("RGB", (columns + 420, _HEIGHT + 2 * _GAP), "white")
     left = _GAP
@@ -91,9 +92,16 @@ def _row(explanation: Explanation, classes: Sequence[tuple[str, float]], font: A
     return row
 
 
-def _at_height(image: Image.Image) -> Image.Image:
-    width = min(max(round(image.width * _HEIGHT / image.height), 1), 2 * _HEIGHT)
-    return image.resize((width, _HEIGHT), Image.Resampling.LANCZOS)
+def resized(explanation: Explanation, bounds: tuple[int, int]) -> Explanation:
+    """An explanation whose picture is as large as fits into (width, height) pixels; large ones take much to overlay."""
+    height, width = explanation.picture.shape[:2]
+    scale = min(bounds[0] / width, bounds[1] / height)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    picture = Image.fromarray(explanation.picture).resize(size, Image.Resampling.LANCZOS)
+    left, top, right, bottom = explanation.box
+    across, down = size[0] / width, size[1] / height
+    box = left * across, top * down, right * across, bottom * down
+    return explanation._replace(picture=np.asarray(picture), box=box)
 
 
 def _cut(text: str, most: int) -> str:

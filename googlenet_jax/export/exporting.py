@@ -66,7 +66,8 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
     target: Target = chosen(EXPORTS, name, "--format").load()
     _check(name, target, output, options)
     net = net.with_temperature_inside()
-    description = describe(net, source, options)
+    net = dataclasses.replace(net, model=net.model.clone(dtype=jnp.float32))  # whatever it was trained in
+    description = describe(net, source, options, target)
     made = [parent for parent in output.parents if not parent.exists()]
     with contextlib.ExitStack() as beside:
         beside.callback(_remove_empty, made)
@@ -110,6 +111,8 @@ def _check(name: str, target: Target, output: Path, options: Options) -> None:
     if options.precision not in target.precisions:
         able = [other for other, row in EXPORTS.items() if options.precision in row.load().precisions]
         raise UserError(f"--format {name} takes no --precision {options.precision}; it goes with {', '.join(able)}")
+    if options.calibration is not None and options.precision != "int8":
+        raise UserError("--calibration is of --precision int8: add it")
     if options.precision == "int8" and options.calibration is None:
         raise UserError("--precision int8 needs --calibration NAME, a config.dataset.name whose images it is scaled by")
 
@@ -151,7 +154,8 @@ def reference(net: Net, crops: np.ndarray, options: Options) -> list[np.ndarray]
         heads = outputs if isinstance(outputs, tuple) else (outputs,)
         return [jax.nn.softmax(head) if options.output_kind == "probabilities" else head for head in heads]
 
-    return [np.asarray(output) for output in jax.jit(run)(net.variables, jnp.asarray(crops))]
+    with jax.default_matmul_precision("highest"):  # a GPU's would be TF32
+        return [np.asarray(output) for output in jax.jit(run)(net.variables, jnp.asarray(crops))]
 
 
 def _run_both(net: Net, name: str, path: Path, options: Options) -> tuple[float | None, int, int, str]:
@@ -174,7 +178,7 @@ def _run_both(net: Net, name: str, path: Path, options: Options) -> tuple[float 
             want = want[-size:]
             scale = max(float(np.abs(want).max()), 1.0)
             difference = float(np.abs(got - want).max()) / scale if got.shape == want.shape else np.inf
-            largest = max(largest, difference if np.isfinite(got).all() else np.inf)
+            largest = max(largest, difference if np.isfinite(got).all() and np.isfinite(want).all() else np.inf)
             agreement += int((got.argmax(-1) == want.argmax(-1)).sum()) if number == 0 else 0
     return largest, agreement, sum(sizes), ""
 

@@ -35,7 +35,8 @@ def write(net: Net, path: Path, options: Options, description: Description) -> N
     batch = export.symbolic_shape("n")[0] if options.batch is None else options.batch
     size = preprocess.image_size
     images = jax.ShapeDtypeStruct((batch, size, size, 3), "uint8" if options.input == "uint8" else "float32")
-    exported = export.export(jax.jit(program), platforms=_PLATFORMS)(images)
+    with jax.default_matmul_precision("highest" if options.precision == "float32" else "default"):
+        exported = export.export(jax.jit(program), platforms=_PLATFORMS)(images)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(PROGRAM, exported.serialize())
         archive.writestr(FILE, description.to_json())

@@ -59,10 +59,11 @@ class Target:
     read_back: Callable[[Net, Path], Any] | None = None
 
 
-def describe(net: Net, source: str, options: Options) -> Description:
+def describe(net: Net, source: str, options: Options, target: Target) -> Description:
     """What travels with the network; raises `UserError` where its input cannot."""
     p = net.preprocess
-    if p.network_size not in (None, p.image_size) and options.image_size is None:
+    enlarges = p.network_size not in (None, p.image_size)
+    if enlarges and options.image_size is None and "image_size" in target.takes:
         raise UserError(
             f"this network enlarges its {p.image_size} px crops to {p.network_size} px itself, which no exported file "
             "does: give --image_size to have it take crops of that size"
@@ -76,7 +77,7 @@ def describe(net: Net, source: str, options: Options) -> Description:
         raise UserError("--aux: this network has no auxiliary heads")
     return Description(
         labels=list(net.labels),
-        preprocess=p.replace(image_size=size, network_size=size),
+        preprocess=p if enlarges and options.image_size is None else p.replace(image_size=size, network_size=size),
         family=net.model.variant.name,
         config=to_json(net.config),
         step=net.step,

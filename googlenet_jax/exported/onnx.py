@@ -11,6 +11,8 @@ from googlenet_jax.exported.description import KEY, Description
 from googlenet_jax.exported.opening import Run, missing
 from googlenet_jax.system.runtime import cpu_cores, free_memory
 
+_MOST = 1 << 30  # bytes of a file
+
 
 def open_onnx(path: Path) -> tuple[Description, Run]:
     """Loads a file; its description, and what runs it on a CPU."""
@@ -19,6 +21,8 @@ def open_onnx(path: Path) -> tuple[Description, Run]:
     except ModuleNotFoundError:
         raise missing("onnxruntime", "onnx", "ONNX") from None
 
+    if path.stat().st_size > _MOST:
+        raise ValueError(f"{path.name} of more than 1 GiB")
     _most_memory()
     cores, content = cpu_cores(), path.read_bytes()
 

@@ -19,6 +19,7 @@ from googlenet_jax.exported.tensorflow import (
 
 EXTRA = "assets.extra"  # TensorFlow's name for what a SavedModel has for others
 _MOST = 1 << 30  # bytes of a file
+_LARGEST = 16  # bytes of a number
 # What is run of a file that anybody may have written: nothing that reads or writes.
 _OPERATIONS = {
     *("BatchMatMulV2", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D", "Identity", "LRN", "MatMul", "MaxPool"),
@@ -67,11 +68,10 @@ def _check(nodes: list[Any]) -> None:
     unknown = sorted({node.op for node in nodes} - _OPERATIONS)
     if unknown:
         raise ValueError(f"operations that no export has: {', '.join(unknown)}")
-    for node in nodes:
-        # A constant of one value throughout takes a few bytes of the file, whatever its shape.
-        shape = node.attr["value"].tensor.tensor_shape.dim if node.op == "Const" else ()
-        if math.prod(dimension.size for dimension in shape) > _MOST // 4:
-            raise ValueError(f"{node.name} would take more than 1 GiB")
+    # A constant of one value throughout takes a few bytes of the file, whatever its shape.
+    shapes = [node.attr["value"].tensor.tensor_shape.dim for node in nodes if node.op == "Const"]
+    if sum(math.prod(dimension.size for dimension in shape) for shape in shapes) > _MOST // _LARGEST:
+        raise ValueError("its constants would take more than 1 GiB")
 
 
 def _needed(graph: Any, tensors: list[str]) -> Any:

@@ -1,5 +1,6 @@
 """TFLite files in LiteRT, or where that is not installed in TensorFlow's own interpreter."""
 
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,11 @@ def open_tflite(path: Path) -> tuple[Description, Run]:
         raise ValueError(f"outputs that its description lacks: {', '.join(outputs)}")
     check_input(description, tuple(images["shape"][1:]), np.dtype(images["dtype"]).name)
 
+    alone = threading.Lock()  # an interpreter takes one call at a time
+
     def run(batch: np.ndarray) -> list[np.ndarray]:
-        outputs = runner(**{IMAGES: batch})
+        with alone:
+            outputs = runner(**{IMAGES: batch})
         return [outputs[name] for name in names]
 
     return description, run

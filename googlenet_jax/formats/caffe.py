@@ -5,7 +5,7 @@ Format: BVLC/caffe `src/caffe/proto/caffe.proto`; in HDF5 `data/<layer>/<blob>` 
 
 import io
 import math
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -70,11 +70,28 @@ def read_caffemodel_h5(stream: BinaryIO) -> dict[str, np.ndarray]:
                 raise ValueError(f"data/{name} is not of plain floats, or claims more than the file holds")
             tensors[f"{layer}_{_BLOB_NAMES[int(blob)]}"] = np.asarray(item[...])
 
-    with pyfive.File(stream) as file:
+    with pyfive.File(_Metered(stream, 8 * left + (1 << 20))) as file:
         if "data" not in file:
             raise ValueError("an HDF5 file without the group 'data' that Caffe writes")
         file["data"].visititems(visit)
     return tensors
+
+
+class _Metered:
+    """A stream that gives no more than so many bytes in all: a small file may name its parts again and again."""
+
+    def __init__(self, stream: BinaryIO, left: int):
+        self._stream, self._left = stream, left
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError("its parts together are many times as long as it is")
+        return data
 
 
 def write_caffemodel(name: str, layers: dict[str, tuple[str, list[np.ndarray]]]) -> bytes:

@@ -13,6 +13,7 @@ from googlenet_jax.formats import numbers
 from googlenet_jax.formats.pickle_values import Array, Dtype, Global, Opaque, Storage, Tensor
 
 _MAX_DIMENSIONS = 16
+_MAX_NAME = 400
 _DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 _TORCH_DTYPES = {
     "DoubleStorage": "<f8",
@@ -83,6 +84,8 @@ def refer(module: str, name: str) -> Global:
     builtin = module in ("builtins", "__builtin__")
     if module.partition(".")[0] in _REFUSED_MODULES or (builtin and name.partition(".")[0] in _REFUSED_BUILTINS):
         raise ValueError(f"it asks for {module}.{name}, which is refused: only arrays and plain values are read")
+    if len(module) + len(name) > _MAX_NAME:  # it is copied for each call
+        raise ValueError("a reference of a length that none has")
     return Global(module, name)
 
 
@@ -158,6 +161,11 @@ def as_text(value: Any) -> str:
     return value
 
 
+def of_length(name: Any) -> bool:
+    """Whether this may be the name of a numbers' type, such as "<f4"."""
+    return isinstance(name, str) and len(name) < 16
+
+
 def of_numbers(dtype: Any) -> bool:
     """Whether arrays of this `Dtype` can be read."""
     return isinstance(dtype, Dtype) and dtype.name.lstrip("<>|=") in _DTYPES
@@ -230,7 +238,7 @@ _CALLS: dict[str, Callable[[tuple[Any, ...], Memory], Any]] = {
     "numpy.core.multiarray._reconstruct": lambda arguments, memory: Array(),
     "numpy.core.multiarray.scalar": _scalar,
     "numpy.core.numeric._frombuffer": _from_buffer,
-    "numpy.dtype": lambda arguments, memory: Dtype(arguments[0] if isinstance(arguments[0], str) else ""),
+    "numpy.dtype": lambda arguments, memory: Dtype(arguments[0] if of_length(arguments[0]) else ""),
     "_codecs.encode": lambda arguments, memory: memory.as_bytes(as_text(arguments[0])),
     "collections.OrderedDict": _dictionary,
     "collections.defaultdict": lambda arguments, memory: {},

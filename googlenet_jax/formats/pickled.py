@@ -13,6 +13,7 @@ import numpy as np
 from googlenet_jax.formats import LIMIT, numbers, pickles
 from googlenet_jax.formats.groups import Found, find_groups
 from googlenet_jax.formats.pickle_values import Array
+from googlenet_jax.formats.tars import open_tar
 
 
 def read_arrays(stream: BinaryIO) -> Found:
@@ -33,12 +34,11 @@ def read_arrays(stream: BinaryIO) -> Found:
     return Found(find_groups(content, _as_array), _numbers, unread)
 
 
-def read_archive(stream: BinaryIO, limit: int = LIMIT) -> Found:
+def read_archive(stream: BinaryIO) -> Found:
     """As `read_arrays`, of the one .pickle in a .tar.gz.
 
     Args:
       stream: the file.
-      limit: bytes that it may unpack to.
 
     Returns:
       As `read_arrays`.
@@ -47,10 +47,10 @@ def read_archive(stream: BinaryIO, limit: int = LIMIT) -> Found:
       ValueError: if there is none.
     """
     try:
-        with tarfile.open(fileobj=_Bounded(gzip.GzipFile(fileobj=stream), limit), mode="r|") as archive:
+        with open_tar(fileobj=_Bounded(gzip.GzipFile(fileobj=stream), LIMIT), mode="r|") as archive:
             for member in archive:
                 if member.isreg() and member.name.endswith((".pickle", ".pkl")):
-                    if member.issparse() or member.size > limit:  # holes take memory but no bytes of the file
+                    if member.issparse() or member.size > LIMIT:  # holes take memory but no bytes of the file
                         raise ValueError(f"{member.name} would take {member.size >> 20} MiB")
                     file = archive.extractfile(member)
                     assert file is not None  # it is regular
@@ -83,6 +83,8 @@ def _as_array(value: Any) -> np.ndarray | None:
 
 def _numbers(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Paddle writes bfloat16 as uint16, which no weights have."""
+    if sum(2 * a.nbytes for a in arrays.values() if a.dtype == np.uint16) > LIMIT:  # one array may have many names
+        raise ValueError("it would take more memory than a GoogLeNet")
     return {name: numbers.widened(a) if a.dtype == np.uint16 else a for name, a in arrays.items()}
 
 

@@ -49,13 +49,14 @@ class Sample:
         data = self.file.read()
         self.file.seek(0)
         try:
-            number, wire, value = next(protobuf.fields(memoryview(data)))
+            messages = protobuf.Messages()
+            number, wire, value = next(messages.fields(memoryview(data)))
         except (ValueError, StopIteration):
             return 0, set()
         if wire != protobuf.BYTES:
             return 0, set()
         try:
-            parts = protobuf.fields(protobuf.message(value))
+            parts = messages.fields(protobuf.message(value))
             return number, {inner for inner, wire, _ in parts if wire == protobuf.BYTES}
         except ValueError:
             return number, set()

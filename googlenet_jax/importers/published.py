@@ -112,8 +112,9 @@ def find_published(path: Path) -> str | None:
     """The name under which exactly these bytes were published, or None."""
     hashes: dict[str, str] = {}
     for name, published in PUBLISHED.items():
-        digest = hashes.setdefault(published.algorithm, _hash(path, published.algorithm))
-        if published.digest and digest.startswith(published.digest):
+        if published.algorithm not in hashes:
+            hashes[published.algorithm] = _hash(path, published.algorithm)
+        if published.digest and hashes[published.algorithm].startswith(published.digest):
             return name
     return None
 

@@ -54,13 +54,13 @@ def summarize(model: GoogLeNet, image_size: int = 224) -> list[Row]:
     Returns:
       Rows in network order, the auxiliary heads last.
     """
-    image = jnp.zeros((1, image_size, image_size, 3))
-    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), image))
+    image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+    variables = jax.eval_shape(lambda image: model.init(jax.random.key(0), image), image)
 
-    def run(variables: dict) -> dict:
+    def run(variables: dict, image: jax.Array) -> dict:
         return model.apply(variables, image, aux=True, capture_intermediates=True)[1]["intermediates"]
 
-    outputs = traverse_util.flatten_dict(jax.eval_shape(run, variables), sep="/")
+    outputs = traverse_util.flatten_dict(jax.eval_shape(run, variables, image), sep="/")
     sides = {name.removesuffix("/product"): value[0].shape[1:3] for name, value in outputs.items() if "product" in name}
     kernels = traverse_util.flatten_dict(variables["params"])
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from googlenet_jax.data.sources.devkit import Devkit, read_devkit, read_member
 from googlenet_jax.errors import UserError
+from googlenet_jax.formats.tars import open_tar
 from googlenet_jax.prepare.pack import Advance, Item, Stream, pack
 
 _MAX_IMAGE = 256 << 20
@@ -106,14 +107,14 @@ def _members(file: Any, start: int, where: str) -> Iterator[tuple[tarfile.TarInf
     """The members from an offset on; theirs are counted from there."""
     file.seek(start)
     try:
-        with tarfile.open(fileobj=_Behind(file, start), mode="r:") as archive:
+        with open_tar(fileobj=_Behind(file, start), mode="r:") as archive:
             for member in archive:
                 if not member.isdir():
                     yield member, archive
     except tarfile.ReadError as error:
         if "empty" not in str(error):  # an archive that is taken up behind its last member
             raise UserError(f"{where}: a damaged archive ({error}); download it again") from None
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError) as error:
         raise UserError(f"{where}: a damaged archive ({error}); download it again") from None
 
 

@@ -1,4 +1,4 @@
-"""Packs encoded images into ArrayRecord shards, see `data.records`; what was stopped goes on after its last shard."""
+"""Packs encoded images into ArrayRecord shards (`data.sources.records`); what was stopped goes on after the last."""
 
 import collections
 import contextlib
@@ -76,7 +76,7 @@ def pack(
       origin: names what is packed; another may not be continued.
       labels: class names.
       streams: one a split.
-      tiles: transcode JPEG files to restart-marker tiles, see `data.tiles`; others stay as they are.
+      tiles: transcode JPEG files to restart-marker tiles, see `data.pictures.tiles`; others stay as they are.
       advance: told the split, how far it is and how far it goes.
       shard_images: images a shard.
 
@@ -226,14 +226,14 @@ def _transcoder() -> Callable[[Item], _Packed]:
     try:
         from googlenet_jax.prepare.transcode import transcode
     except ImportError:
-        raise UserError("--tiles needs numba: pip install -e .[tiles]") from None
+        raise UserError("--tiles needs numba: pip install 'googlenet-jax[tiles]'") from None
 
     def tiled(item: Item) -> _Packed:
         try:
             image, offsets = transcode(item.data)
         except ValueError as error:
-            reason = str(error).partition(" at ")[0]
-            return _Packed(item, encode(item.label, item.name, item.data), reason)
+            why = str(error).partition(" at ")[0]
+            return _Packed(item, encode(item.label, item.name, item.data), why)
         return _Packed(item, encode(item.label, item.name, image, offsets), None)
 
     return tiled

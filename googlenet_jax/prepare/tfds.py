@@ -23,7 +23,9 @@ def prepare_tfds(name: str, data_dir: Path | None, manual_dir: Path | None) -> P
     if manual_dir is not None and not manual_dir.is_dir():
         raise UserError(f"--manual_dir {manual_dir}: there is no such directory")
     if importlib.util.find_spec("tensorflow") is None:
-        raise UserError("preparing a TFDS dataset needs TensorFlow: pip install -e .[prepare] (training does not)")
+        raise UserError(
+            "preparing a TFDS dataset needs TensorFlow: pip install 'googlenet-jax[prepare]' (training does not)"
+        )
     import tensorflow_datasets as tfds
 
     try:

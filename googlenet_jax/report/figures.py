@@ -205,7 +205,9 @@ def _classes(data: dict[str, Any]) -> Drawing:
 def _calibration(data: dict[str, Any]) -> Drawing:
     told = data["calibration"]
     after = f"With temperature {told['temperature']:.2f}" if told.get("temperature") is not None else ""
-    parts = [(title, told[key]) for key, title in (("before", "As it is"), ("after", after)) if told.get(key)]
+    titles = {"before": "As it is", "after": after}
+    # A network that gives what is no number has no confidence.
+    parts = [(title, part) for key, title in titles.items() if (part := told.get(key)) and part["ece"] is not None]
     drawing = Drawing(370 * len(parts) + 20, 400)
     lows = [100 * value for _, part in parts for b in part["bins"] for value in (b["confidence"], b["low"])]
     least = min(80.0, 20 * math.floor(min(lows, default=80) / 20))

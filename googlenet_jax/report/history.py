@@ -1,6 +1,7 @@
 """What a run's own files tell: its recipe, its time, its curves."""
 
 import itertools
+import shlex
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,9 @@ def facts(run: Path) -> dict[str, Any]:
         "epochs": max((line["epoch"] for line in lines), default=None),
         "hours": max((line["seconds"] for line in lines), default=0) / 3600 if lines else None,
         "images_per_second": rates[len(rates) // 2] if rates else None,
-        "repeat": f"python launch.py --config {run / CONFIG}" if (run / CONFIG).is_file() else None,
+        "repeat": shlex.join(["python", "launch.py", "--config", str(run / CONFIG)])
+        if (run / CONFIG).is_file()
+        else None,
     }
 
 

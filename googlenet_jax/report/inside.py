@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from googlenet_jax.data.bad_images import BadImageLog
-from googlenet_jax.data.loader import eval_batches
+from googlenet_jax.data.loader import Batch, eval_batches
 from googlenet_jax.data.order import spread
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
@@ -18,6 +18,7 @@ from googlenet_jax.net import Net
 from googlenet_jax.report.cards import Album
 from googlenet_jax.report.collect import BRANCHES, Inside, Predictions
 from googlenet_jax.report.probe import Probe
+from googlenet_jax.report.statistics import mcnemar
 from googlenet_jax.system.parallel import replicate
 
 _SCALE = 4  # a filter's pixels in its picture
@@ -108,7 +109,7 @@ def _crops(
     rows = spread(len(predictions.places), sample)
     few = Sample(source, predictions.places[rows])
     right = predictions.log_probabilities[rows].argmax(-1) == predictions.labels[rows]
-    found = [{"crops": 1, "top1": float(right.mean()), "images": len(rows)}]
+    found: list[dict[str, Any]] = [{"crops": 1, "top1": float(right.mean()), "images": len(rows)}]
     devices = jax.devices()
     member = Member(net.model, net.preprocess, net.model.num_classes, net.temperature)
     variables = [replicate(net.variables, devices)]
@@ -116,8 +117,14 @@ def _crops(
         cut = windows_of([net.preprocess], crops)
         bad_images = BadImageLog(config.dataset.bad_images)
         batches = eval_batches(few, config, cut, bad_images, eval_batch_size(config, devices, crops))
-        result = Evaluator([member], devices, mirror=True).run(variables, batches)
-        found.append({"crops": crops, "top1": result.values["top1"], "images": int(result.seen.sum())})
+        by_crops: list[np.ndarray] = []
+
+        def told(batch: Batch, classes: jax.Array, _: jax.Array, by_crops: list[np.ndarray] = by_crops) -> None:
+            by_crops.append((np.ravel(classes) == batch.labels)[batch.weights > 0])
+
+        result = Evaluator([member], devices, mirror=True).run(variables, batches, told=told)
+        p = mcnemar(right, np.concatenate(by_crops)).p
+        found.append({"crops": crops, "top1": result.values["top1"], "images": int(result.seen.sum()), "p": p})
     return found
 
 

@@ -84,7 +84,7 @@ def make_report(
         cards.nearest = _nearest(net, probe, training, config, predictions, choice.rows(), advance)
     data: dict[str, Any] = {
         "title": Path(path).name or str(path),
-        "kind": "run" if run else "exported file" if isinstance(net, ExportedNet) else "imported checkpoint",
+        "kind": "run" if run else "exported file" if isinstance(net, ExportedNet) else "checkpoint",
         "source": str(path),
         "step": net.step,
         "family": net.model.variant.name if isinstance(net, Net) else net.description.family,
@@ -168,7 +168,11 @@ def _baseline(
     if list(other.labels) != list(net.labels):
         raise UserError(f"--baseline {place_of(path)} tells other classes apart")
     found = sections.Choice(collect(other, source, config, _step(advance, "evaluating the baseline", len(source))))
-    return {"title": Path(path).name, "source": path} | sections.rates(found) | sections.against(choice, found, cards)
+    return (
+        {"title": Path(path).name or path, "source": path}
+        | sections.rates(found)
+        | sections.against(choice, found, cards)
+    )
 
 
 def _run(path: str | None) -> Path | None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.explain.explanation import Explanation
-from googlenet_jax.explain.overlay import overlay
+from googlenet_jax.explain.overlay import overlay, resized
 from googlenet_jax.net import Net
 from googlenet_jax.report.cards import Album, Cards
 from googlenet_jax.report.collect import Predictions
@@ -57,7 +57,7 @@ def where(
     def picture(number: int, its_map: np.ndarray) -> int:
         box = net.preprocess.box(pictures[number].shape[1], pictures[number].shape[0])
         shown = Explanation("", 0.0, its_map, crops[number], box, pictures[number])
-        return album.add(overlay(shown), _LARGE)
+        return album.add(overlay(resized(shown, (_LARGE, _LARGE))), _LARGE)
 
     found: dict[str, list[dict[str, Any]]] = {"right": [], "wrong": []}
     for number, row in enumerate(rows):

@@ -201,22 +201,25 @@ def _read(path: epath.PathLike, newest: bool = False) -> tuple[str, dict[str, An
     raise UserError(unreadable[0])
 
 
-def set_temperature(path: epath.PathLike, temperature: float) -> str:
+def set_temperature(path: epath.PathLike, temperature: float, step: int) -> str:
     """Stores a temperature, in place of another, in the checkpoint that `read` would take.
 
     Args:
       path: as for `find`, on this machine.
       temperature: above 0.
+      step: of the checkpoint that the temperature was found for.
 
     Returns:
       The checkpoint's directory.
 
     Raises:
-      UserError: if there is no checkpoint, or it is in a bucket.
+      UserError: if there is no checkpoint, it is another by now, or it is in a bucket.
     """
     if storage.is_url(place := find(path)[0]):
         raise UserError(f"{where(place)} is in a bucket, where checkpoints are not changed: copy it to this machine")
     place, meta, _ = _read(path)
+    if meta["step"] != step:
+        raise UserError(f"{where(place)} is the best checkpoint now, the temperature is of step {step}: report again")
     file = _directories(place)[0] / "metadata"
     replace_file(file, json.dumps(meta | {"temperature": temperature}), durable=True)
     return place

@@ -96,7 +96,6 @@ async def status(request: Request) -> Response:
                     "image_size": model.image_size,
                     "classes": len(model.net.labels),
                     "maps": model.has_maps,
-                    "ready": True,
                     **model.facts._asdict(),
                 }
                 for model in models.values()

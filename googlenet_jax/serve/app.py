@@ -82,7 +82,15 @@ def make_app(
     around = [Middleware(Watched, service=service, routes=paths)]
     if origins:
         methods, headers = ["GET", "POST"], ["Authorization", "Content-Type", "Inference-Header-Content-Length"]
-        around.append(Middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=headers))
+        around.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=origins,
+                allow_methods=methods,
+                allow_headers=headers,
+                expose_headers=["Inference-Header-Content-Length", "Retry-After"],
+            )
+        )
     if token:
         open_paths = frozenset({"/", "/docs", "/openapi.json", *_HEALTH})
         around.append(Middleware(Guarded, token=token, open_paths=open_paths))

@@ -206,6 +206,7 @@ class Batcher:
         model = batch[0].model
         while failures < _TRIES:
             time.sleep(_PAUSE)
+            self._began = time.monotonic()
             try:
                 model.look(np.zeros((1, model.image_size, model.image_size, 3), np.uint8))
             except Exception as again:
@@ -216,6 +217,8 @@ class Batcher:
                 log.warning("the device answers again")
                 self.failed = ""
                 return
+            finally:
+                self._began = None
         self.broken = self.failed
 
 

@@ -140,7 +140,8 @@ async def load(request: Request) -> Response:
     service: Service = request.app.state.service
     name = service.model(request.path_params["name"]).name
     try:
-        await asyncio.to_thread(service.load, [name])
+        async with service.reloading:  # one thread waits, the others are there for requests
+            await asyncio.to_thread(service.load, [name])
     except Exception as error:  # a file that is changed under us can raise any
         log.error("%s is not loaded again: %s", name, reason(error, 400))
         raise HTTPException(400, f"not loaded again: {reason(error, 400)}") from None
@@ -156,13 +157,14 @@ def _from_here(request: Request) -> None:
     """No page may send what changes the server, which browsers would let one of any site.
 
     Browsers say by the headers Origin and Sec-Fetch-Site who asks, but not in each request: not where a page asks by
-    GET, without encryption, at a name of its own that was made to mean this machine. That name is in the header Host.
+    GET or HEAD, without encryption, at a name of its own that was made to mean this machine. That name is in the header
+    Host.
     """
     site = request.headers.get("sec-fetch-site", "none")  # as where a person typed the address
     if "origin" in request.headers or site != "none":
         raise HTTPException(403, "not from a page")
     host = request.headers.get("host", "")
-    if request.method == "GET" and not _IS_ADDRESS.fullmatch(host):
+    if request.method != "POST" and not _IS_ADDRESS.fullmatch(host):
         raise HTTPException(403, "GET is taken at localhost or an address, not at a name; POST is at any")
 
 

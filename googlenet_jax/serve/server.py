@@ -159,7 +159,8 @@ class Server:
 
     async def _load_again(self) -> None:
         try:
-            await asyncio.to_thread(self._service.load)
+            async with self._service.reloading:
+                await asyncio.to_thread(self._service.load)
         except Exception as error:  # a file that is changed under us can raise any
             log.error("not loaded again, what was served goes on: %s", reason(error, 400))
 

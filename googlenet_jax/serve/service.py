@@ -40,6 +40,7 @@ class Service:
       last_request: when the last image was admitted, by `time.monotonic`.
       held: bytes of bodies in memory.
       parsing: whose holder may parse JSON.
+      reloading: whose holder may load models again.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Service:
         self.stopping = False
         self.last_request = 0.0
         self.held = 0
-        self.parsing = asyncio.Lock()
+        self.parsing, self.reloading = asyncio.Lock(), asyncio.Lock()
         self.metrics = Metrics(lambda: self.intake.waiting, lambda: self.models)
         self.batcher = Batcher(limits, self.metrics)
         self.intake = Intake(limits, self.batcher, self.metrics)
@@ -78,7 +79,7 @@ class Service:
         loads a run again wants what its training wrote since: its newest checkpoint.
 
         Args:
-          names: of them; all if there are none.
+          names: of them; all if there are none, or the ensemble is among them.
           advance: told after each batch size that a model was compiled for.
 
         Raises:
@@ -86,11 +87,11 @@ class Service:
         """
         with self._loading:
             loaded = dict(self.models)
-            for name in names or self.sources:
-                if name != ENSEMBLE or not self._ensemble:
-                    source = self.sources[name]
-                    loaded[name] = make_model(name, self._open(source, name in self.models), source)
-                    loaded[name].compile(self.limits.max_batch, advance)
+            everything = not names or (self._ensemble and ENSEMBLE in names)
+            for name in self.sources if everything else names:
+                source = self.sources[name]
+                loaded[name] = make_model(name, self._open(source, name in self.models), source)
+                loaded[name].compile(self.limits.max_batch, advance)
             if self._ensemble:
                 loaded[ENSEMBLE] = make_ensemble({name: loaded[name] for name in self.sources})
                 loaded[ENSEMBLE].compile(self.limits.max_batch, advance)

@@ -49,7 +49,7 @@ def parzen(ranges: dict[str, Range], number: int, known: Sequence[Known], larger
     try:
         import optuna
     except ImportError:
-        raise UserError("--search tpe needs optuna: pip install -e .[sweep]") from None
+        raise UserError("--search tpe needs optuna: pip install 'googlenet-jax[sweep]'") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     spans = {name: _distribution(optuna.distributions, span) for name, span in ranges.items()}
     study = optuna.create_study(

@@ -52,7 +52,8 @@ def filesystem(url: str) -> tuple[Any, str]:
             system, path = url_to_fs(url, **({"auto_mkdir": True} if protocol in ("file", "local") else {}))
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
-        raise UserError(f"{url} needs {f'pip install -e .[{extra}]' if extra else error}") from None
+        needed = f"pip install 'googlenet-jax[{extra}]'" if extra else str(error)
+        raise UserError(f"{url} needs {needed}") from None
     return system, path.rstrip("/")
 
 

@@ -166,7 +166,8 @@ def report_data(
                 {"name": "main", "top1": right / in_all},
             ],
             "crops": [
-                {"crops": k, "top1": 0.785 + gain, "images": 256} for k, gain in ((1, 0), (10, 0.012), (144, 0.02))
+                {"crops": k, "top1": 0.785 + gain, "images": 256, "p": 0.3}
+                for k, gain in ((1, 0), (10, 0.012), (144, 0.02))
             ],
             "precision": [
                 {"name": name, "top1": right / in_all - loss, "agreement": 1 - 4 * loss, "images": in_all}

@@ -3,6 +3,9 @@
 import json
 import shutil
 
+import pytest
+
+from googlenet_jax.errors import UserError
 from googlenet_jax.runs import checkpoint
 
 
@@ -23,7 +26,10 @@ def test_a_temperature_goes_where_it_is_read(finished_run, tmp_path):
     best, next_best = checkpoint.find(run)[:2]
     for data in (run / "checkpoints" / best.rpartition("/")[2]).rglob("d/*"):
         data.write_bytes(b"")
-    assert checkpoint.set_temperature(run, 2.5) == next_best
+    step = checkpoint.read(run)[0]["step"]
+    with pytest.raises(UserError, match=f"is the best checkpoint now, the temperature is of step {step + 1}"):
+        checkpoint.set_temperature(run, 2.5, step + 1)
+    assert checkpoint.set_temperature(run, 2.5, step) == next_best
     assert checkpoint.read(run)[0]["temperature"] == 2.5
     files = [path for path in run.rglob("metadata") if "temperature" in json.loads(path.read_text())]
     assert [str(path.parents[1]) for path in files] == [next_best]

@@ -34,6 +34,7 @@ def test_nothing_but_a_description_is_open(guarded):
         ("POST", {"Origin": "null"}),
         ("GET", {"Sec-Fetch-Site": "cross-site"}),  # <img src="http://127.0.0.1:9999/command/stop">
         ("GET", {"Host": "evil.example:9999"}),
+        ("HEAD", {"Host": "evil.example:9999"}),
         ("GET", {"Host": "127.0.0.1.evil.example"}),
     ],
 )

@@ -18,6 +18,7 @@ from googlenet_jax.data.sources.base import ArraySource, Splits
 from googlenet_jax.data.sources.devkit import read_member
 from googlenet_jax.errors import UserError, where
 from googlenet_jax.formats import pickles
+from googlenet_jax.formats.tars import open_tar
 from googlenet_jax.system import storage
 
 _FOLDERS = ("cifar-10-batches-py", "cifar-10-batches-bin", "cifar-100-python", "cifar-100-binary")
@@ -84,7 +85,7 @@ def _unpacked(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
     left = _LIMIT
-    with tarfile.open(path, "r:*") as archive:
+    with open_tar(path, "r:*") as archive:
         for member in archive:
             name = Path(member.name).name
             if member.isreg() and _WANTED.fullmatch(name):

@@ -2,16 +2,19 @@
 
 import io
 import tarfile
+import zlib
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
 from googlenet_jax.errors import UserError, reason
+from googlenet_jax.formats.tars import open_tar
 
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 META, TRUTH = "meta.mat", "ILSVRC2012_validation_ground_truth.txt"
-_MAX_FILE = 64 << 20
+_MAX_FILE, _MAX_UNPACKED = 64 << 20, 64 << 20  # bytes
+_COMPRESSED = 15  # MAT files' miCOMPRESSED
 
 
 class Devkit(NamedTuple):
@@ -45,7 +48,7 @@ def read_devkit(archive: BinaryIO, name: str) -> Devkit:
     """
     files = {}
     try:
-        with tarfile.open(fileobj=archive, mode="r:*") as members:
+        with open_tar(fileobj=archive, mode="r:*") as members:
             for member in members:
                 file = Path(member.name).name
                 if file in (META, TRUTH) and member.isreg():
@@ -89,9 +92,23 @@ def _leaves(meta: bytes) -> list[np.void]:
     """The entries of classes that images are of, sorted by their ids."""
     from scipy.io import loadmat  # takes a while, and only this needs it
 
+    _check_unpacked(meta)
     synsets = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
     leaves = [entry for entry in np.atleast_1d(synsets) if int(entry["num_children"]) == 0]
     return sorted(leaves, key=lambda entry: str(entry["WNID"]))
+
+
+def _check_unpacked(mat: bytes) -> None:
+    """Raises ValueError for a MAT file (of level 5) whose compressed elements unpack to more than they may."""
+    order: Literal["little", "big"] = "little" if mat[126:128] == b"IM" else "big"
+    at, left = 128, _MAX_UNPACKED
+    while at + 8 <= len(mat):
+        kind, size = (int.from_bytes(mat[at + i : at + i + 4], order) for i in (0, 4))
+        if kind == _COMPRESSED:
+            left -= len(zlib.decompressobj().decompress(mat[at + 8 : at + 8 + size], left + 1))
+            if left < 0:
+                raise ValueError(f"{META} unpacks to more than {_MAX_UNPACKED >> 20} MiB")
+        at += 8 + size
 
 
 def read_member(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int, name: str) -> bytes:
@@ -100,7 +117,7 @@ def read_member(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int, n
         raise UserError(f"{name}: {member.name} is not a file that belongs here ({member.size:,} bytes)")
     file = archive.extractfile(member)
     assert file is not None  # it is regular
-    data = file.read()
-    if len(data) != member.size:
-        raise UserError(f"{name}: cut off in {member.name}; download it again")
-    return data
+    try:
+        return file.read()
+    except tarfile.ReadError:
+        raise UserError(f"{name}: cut off in {member.name}; download it again") from None

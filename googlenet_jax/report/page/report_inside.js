@@ -7,11 +7,6 @@ function panel(title, finding, ...content) {
   byId("panels").append(element("section", { class: "panel" }, heading, element("p", {}, finding), ...content));
 }
 
-/** Half a 95 % interval of a share of n images. */
-function noise(share, n) {
-  return 1.96 * Math.sqrt((share * (1 - share)) / Math.max(n, 1));
-}
-
 function rowOf(name, share, text, tone = "") {
   return element("li", {}, element("span", { class: "name" }, name), bar(share, tone), element("b", {}, text));
 }
@@ -70,8 +65,7 @@ function showHeads(heads) {
 function showCrops(crops) {
   const [one, most] = [crops[0], crops.at(-1)];
   const gain = most.top1 - one.top1;
-  // On the same images, so that what both get right is no noise: a share of n that flips is.
-  const sure = Math.abs(gain) > noise(one.top1, one.images) / 2;
+  const sure = most.p < 0.05; // by McNemar's test, as on the same images
   const told =
     `${most.crops} crops in place of ${one.crops}: ${points(gain)}, ` +
     (sure

@@ -19,7 +19,7 @@ try:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 except ImportError:
-    raise UserError("config.writers: mlflow needs its package: pip install -e .[mlflow]") from None
+    raise UserError("config.writers: mlflow needs its package: pip install 'googlenet-jax[mlflow]'") from None
 
 
 class MLflow(Writer):

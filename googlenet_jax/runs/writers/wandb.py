@@ -20,7 +20,7 @@ from googlenet_jax.runs.writers.memory import recall, remember
 try:
     import wandb
 except ImportError:
-    raise UserError("config.writers: wandb needs its package: pip install -e .[wandb]") from None
+    raise UserError("config.writers: wandb needs its package: pip install 'googlenet-jax[wandb]'") from None
 
 log = logging.getLogger(__name__)
 _LONGEST_UPLOAD = 60  # seconds at a training's end, which may be told to hurry; what is left lies in the run directory
