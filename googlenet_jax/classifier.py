@@ -84,9 +84,14 @@ class Classifier(abc.ABC):
             raise UserError(f"top={top}: at least 1 class must be named")
         predictions = []
         for row in self.probabilities(images):
-            classes = [int(i) for i in np.argsort(-row, kind="stable")[:top]]
+            classes = likeliest(row, top).tolist()
             predictions.append(Prediction([self.labels[i] for i in classes], [float(row[i]) for i in classes], classes))
         return predictions
+
+
+def likeliest(probabilities: np.ndarray, top: int) -> np.ndarray:
+    """Indices (..., top) of the largest of (..., classes) values, the largest first, of equal ones the first first."""
+    return np.argsort(-probabilities, axis=-1, kind="stable")[..., :top]
 
 
 def check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:

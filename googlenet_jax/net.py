@@ -197,7 +197,10 @@ def load(path: str | Path, newest: bool = False) -> "Net | ExportedNet":
 
 def _of_weights(path: str | Path, description: Description, variables: dict[str, Any]) -> Net:
     """The network of a file of weights with a description."""
-    config = from_json(description.config)
+    try:
+        config = from_json(description.config)
+    except UserError as error:
+        raise UserError(f"{where(path)}: {error}") from None
     model = make_model(config, len(description.labels))
     size = config.dataset.network_size or config.dataset.image_size
     wanted = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), "float32"))

@@ -34,6 +34,7 @@ def _batches(text: str) -> list[int]:
 
 def _benchmark(flags: argparse.Namespace) -> None:
     runtime.configure_jax()
+    from rich.markup import escape
     from rich.progress import Progress
     from rich.table import Table
 
@@ -53,5 +54,5 @@ def _benchmark(flags: argparse.Namespace) -> None:
     for path, each in zip(flags.checkpoint, timings, strict=True):
         for t in each:
             figures = (t.images_per_second, t.median, t.p99, t.decoded_images_per_second)
-            table.add_row(shown(path, 60), str(t.batch), *(f"{figure:.1f}" for figure in figures))
+            table.add_row(escape(shown(path, 60)), str(t.batch), *(f"{figure:.1f}" for figure in figures))
     console.print(table)

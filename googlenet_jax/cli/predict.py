@@ -1,14 +1,13 @@
 """The `googlenet predict` command."""
 
 import argparse
-import collections
 import functools
 import itertools
 import json
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from googlenet_jax.cli import arguments
 from googlenet_jax.cli.images import Named, named_images
 from googlenet_jax.errors import UserError, reason, shown, where
 from googlenet_jax.system import runtime
+from googlenet_jax.system.ahead import in_order
 
 if TYPE_CHECKING:
     from googlenet_jax.classifier import Classifier, Prediction
@@ -83,27 +83,12 @@ def _predict(flags: argparse.Namespace) -> int:
 
 def _results(net: "Classifier", images: Iterator[Named], top: int) -> "Iterator[tuple[str, Prediction | str]]":
     """(name, prediction or why there is none) of each image, a batch at a time."""
-    read = _read_ahead(images, functools.partial(_crop, net))
-    while batch := list(itertools.islice(read, _BATCH)):
-        predictions = iter(net.predict([crop for _, crop in batch if not isinstance(crop, str)], top))
-        for image, crop in batch:
-            yield image.name, crop if isinstance(crop, str) else next(predictions)
-
-
-def _read_ahead(
-    images: Iterable[Named], crop: Callable[[Named], np.ndarray | str]
-) -> Iterator[tuple[Named, np.ndarray | str]]:
-    """Each image with its crop, in order; threads are up to a batch ahead."""
-    waiting: collections.deque[tuple[Named, Future[np.ndarray | str]]] = collections.deque()
     with ThreadPoolExecutor(runtime.cpu_cores()) as threads:
-        for image in images:
-            waiting.append((image, threads.submit(crop, image)))
-            if len(waiting) > _BATCH:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
+        read = in_order(threads, lambda image: (image.name, _crop(net, image)), images, _BATCH)
+        while batch := list(itertools.islice(read, _BATCH)):
+            predictions = iter(net.predict([crop for _, crop in batch if not isinstance(crop, str)], top))
+            for name, crop in batch:
+                yield name, crop if isinstance(crop, str) else next(predictions)
 
 
 def _crop(net: "Classifier", image: Named) -> np.ndarray | str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from googlenet_jax.cli import arguments
 from googlenet_jax.errors import UserError, shown, where
 from googlenet_jax.serve import ENSEMBLE
+from googlenet_jax.serve.limits import Limits
 from googlenet_jax.system import runtime
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _PACKAGES = ("prometheus_client", "python_multipart", "starlette", "uvicorn")
 _BACKENDS = ("jax", "onnxruntime")
-_BATCH, _BATCH_ON_CPU = 32, 8
+_BATCH_ON_CPU = 8
 
 
 def add_command(commands: Any) -> None:
@@ -59,33 +60,34 @@ def add_command(commands: Any) -> None:
         "--max_batch",
         type=arguments.at_least_one,
         metavar="N",
-        help=f"images that the network sees at once (default {_BATCH}; on a CPU {_BATCH_ON_CPU}: more are no faster)",
+        help=f"images that the network sees at once (default {Limits.max_batch}; "
+        f"on a CPU {_BATCH_ON_CPU}: more are no faster)",
     )
     add(
         "--max_delay_ms",
         type=_not_negative,
-        default=0.0,
+        default=Limits.max_delay_ms,
         metavar="MS",
         help="how long a free device waits for more images (default 0: it takes what is there)",
     )
     add(
         "--queue",
         type=arguments.at_least_one,
-        default=64,
+        default=Limits.queue,
         metavar="N",
         help="images that wait; beyond them the answer is 429 (default %(default)s)",
     )
     add(
         "--max_bytes",
         type=arguments.at_least_one,
-        default=32 << 20,
+        default=Limits.max_bytes,
         metavar="N",
         help="of a request's body (default %(default)s)",
     )
     add(
         "--max_pixels",
         type=arguments.at_least_one,
-        default=50_000_000,
+        default=Limits.max_pixels,
         metavar="N",
         help="of an image, by its header (default %(default)s)",
     )
@@ -96,11 +98,17 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="that decode images (default: one a core, %(default)s)",
     )
-    add("--top", type=arguments.at_least_one, default=5, metavar="K", help="classes to name (default %(default)s)")
+    add(
+        "--top",
+        type=arguments.at_least_one,
+        default=Limits.top,
+        metavar="K",
+        help="classes to name (default %(default)s)",
+    )
     add(
         "--deadline",
         type=arguments.positive,
-        default=60.0,
+        default=Limits.deadline,
         metavar="S",
         help="seconds for a request to arrive, and for its answer (default %(default)s)",
     )
@@ -146,16 +154,16 @@ def _serve(flags: argparse.Namespace) -> None:
     from rich.progress import Progress
 
     from googlenet_jax.serve.app import make_app
-    from googlenet_jax.serve.limits import Limits
     from googlenet_jax.serve.server import Server, listen
     from googlenet_jax.serve.service import Service
-    from googlenet_jax.system.console import error_console
+    from googlenet_jax.system.console import error_console, print_what_can_be
 
+    print_what_can_be()
     _log_to_standard_error()
     start = time.monotonic()
     listening = listen(flags.host, flags.port)
     limits = Limits(
-        flags.max_batch or min(_BATCH_ON_CPU if jax.default_backend() == "cpu" else _BATCH, flags.queue),
+        flags.max_batch or min(_BATCH_ON_CPU if jax.default_backend() == "cpu" else Limits.max_batch, flags.queue),
         flags.max_delay_ms,
         flags.queue,
         flags.max_bytes,

@@ -79,6 +79,12 @@ class Preprocess:
         """
         return self.normalize(jnp.asarray(np.stack([self.crop(np.asarray(image)) for image in images])))
 
+    @property
+    def of_rgb(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation, (3,) float32 arrays, for pixels in the order RGB."""
+        step = -1 if self.channel_order == "bgr" else 1
+        return np.asarray(self.mean, np.float32)[::step], np.asarray(self.std, np.float32)[::step]
+
     def replace(self, **changes: Any) -> "Preprocess":
         """With other values in these fields."""
         return dataclasses.replace(self, **changes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from googlenet_jax.classifier import check_classes
+from googlenet_jax.classifier import Classifier, check_classes
 from googlenet_jax.config import from_json, override
 from googlenet_jax.data.bad_images import load
 from googlenet_jax.data.pictures.picture import BadImageError
@@ -69,22 +69,22 @@ class Calibration:
     judged: np.ndarray
     labels: np.ndarray
 
-    def best(self, kind: str, files: Mapping[str, Path], wanted: np.ndarray) -> Path:
+    def best(self, kind: str, files: Mapping[str, Path], original: Classifier) -> Path:
         """The file that is right most often, of equal ones the one with probabilities nearest to those of the network.
 
         Args:
           kind: of the files, key of `RUNTIMES`.
           files: by what they were made.
-          wanted: the network's probabilities of the judged crops, (n, classes).
+          original: the network that they are of.
 
         Returns:
           One of the files; the log says which, and how often each was right.
         """
-        scores = {}
+        scores, wanted = {}, self._probabilities(original)
         for name, file in files.items():
             net = open_exported(file, kind)
             assert isinstance(net, ExportedNet)
-            found = np.concatenate([net.classify(self.judged[i : i + 32]) for i in range(0, len(self.judged), 32)])
+            found = self._probabilities(net)
             scores[name] = (found.argmax(-1) == self.labels).mean(), -np.abs(found - wanted).mean()
         best = max(scores, key=lambda name: scores[name])
         log.info(
@@ -94,6 +94,10 @@ class Calibration:
             ", ".join(f"{score:.1%} by {name}" for name, (score, _) in scores.items()),
         )
         return files[best]
+
+    def _probabilities(self, net: Classifier) -> np.ndarray:
+        """Of the judged crops, (n, classes); some at a time, as all at once would take much memory."""
+        return np.concatenate([net.classify(self.judged[i : i + 32]) for i in range(0, len(self.judged), 32)])
 
 
 def calibrate(description: Description, options: Options) -> Calibration:

@@ -67,7 +67,7 @@ def export(net: Net, source: str, name: str, output: Path, options: Options) -> 
     _check(name, target, output, options)
     net = net.with_temperature_inside()
     net = dataclasses.replace(net, model=net.model.clone(dtype=jnp.float32))  # whatever it was trained in
-    description = describe(net, source, options, target)
+    description = describe(net, source, options, "image_size" in target.takes)
     made = [parent for parent in output.parents if not parent.exists()]
     with contextlib.ExitStack() as beside:
         beside.callback(_remove_empty, made)

@@ -70,8 +70,7 @@ class _Writer:
         if not as_bytes:
             self.node("Transpose", ["images", to_planes], INPUT)
             return
-        p = self.description.preprocess
-        mean, std = (np.asarray(v, np.float32)[:: -1 if p.channel_order == "bgr" else 1] for v in (p.mean, p.std))
+        mean, std = self.description.preprocess.of_rgb
         by_channel = (1, 3, 1, 1)
         self.node("Transpose", ["images", to_planes], "planes")
         self.node("Cast", ["planes", self.constant(_FLOAT32)], "pixels")

@@ -91,8 +91,7 @@ class _Writer:
         planes = "planes" if as_bytes else normalised
         self.node("Transpose", ["images"], planes, perm=(0, 3, 1, 2))
         if as_bytes:
-            p = self.description.preprocess
-            mean, std = (np.asarray(v, np.float32)[:: -1 if p.channel_order == "bgr" else 1] for v in (p.mean, p.std))
+            mean, std = self.description.preprocess.of_rgb
             by_channel = (1, 3, 1, 1)
             self.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
             self.node("Sub", ["pixels", self.tensor("mean", mean.reshape(by_channel), wide=True)], "centred")

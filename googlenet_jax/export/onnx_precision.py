@@ -75,7 +75,7 @@ def write_int8(net: Net, model: Any, path: Path, options: Options, description: 
             _store_classifiers_in_int8(quantised)
             onnx.helper.set_model_props(quantised, {prop.key: prop.value for prop in model.metadata_props})
             onnx.save(quantised, file)
-        calibration.best("onnx", files, net.classify(calibration.judged)).replace(path)
+        calibration.best("onnx", files, net).replace(path)
 
 
 @contextlib.contextmanager

@@ -59,11 +59,11 @@ class Target:
     read_back: Callable[[Net, Path], Any] | None = None
 
 
-def describe(net: Net, source: str, options: Options, target: Target) -> Description:
-    """What travels with the network; raises `UserError` where its input cannot."""
+def describe(net: Net, source: str, options: Options, graph: bool = True) -> Description:
+    """What travels with the network; raises `UserError` where its input cannot: a graph does not enlarge crops."""
     p = net.preprocess
     enlarges = p.network_size not in (None, p.image_size)
-    if enlarges and options.image_size is None and "image_size" in target.takes:
+    if enlarges and options.image_size is None and graph:
         raise UserError(
             f"this network enlarges its {p.image_size} px crops to {p.network_size} px itself, which no exported file "
             "does: give --image_size to have it take crops of that size"

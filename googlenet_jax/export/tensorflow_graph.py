@@ -53,8 +53,7 @@ class _Network:
         return {name: activation(maps[head], name=name) for name, head in zip(names, heads, strict=True)}
 
     def normalized(self, images: Any) -> Any:
-        p = self.description.preprocess
-        mean, std = (np.asarray(v, np.float32)[:: -1 if p.channel_order == "bgr" else 1] for v in (p.mean, p.std))
+        mean, std = self.description.preprocess.of_rgb
         if not self.integers:
             return self.tf.divide(self.tf.cast(images, self.tf.float32) - mean, std, name=INPUT)
         # As a convolution its bias has 32 bits, and the pixels are rounded once rather than at each step.

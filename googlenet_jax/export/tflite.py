@@ -51,7 +51,7 @@ def write(net: Net, path: Path, options: Options, description: Description) -> N
         for name, crops in _choices(net, calibration.measured).items():
             files[name] = Path(directory) / f"{len(files)}.tflite"
             convert(files[name], crops)
-        calibration.best("tflite", files, net.classify(calibration.judged)).replace(path)
+        calibration.best("tflite", files, net).replace(path)
 
 
 def _choices(net: Net, crops: np.ndarray) -> dict[str, np.ndarray]:

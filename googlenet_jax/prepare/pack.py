@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 
 from googlenet_jax.data.sources.records import FORMAT, INDEX, VERSION, encode
 from googlenet_jax.errors import UserError, reason
+from googlenet_jax.system.ahead import in_order
 from googlenet_jax.system.files import lock, replace_file
 from googlenet_jax.system.runtime import cpu_cores
 
@@ -175,7 +176,7 @@ def _pack_split(
     )
     if split["finished"]:
         return
-    packed = _in_order(threads, transcode, stream.items(split["after"]))
+    packed = in_order(threads, transcode, stream.items(split["after"]), 4 * cpu_cores())
     while first := next(packed, None):
         name = f"{stream.split}-{len(split['shards']):05d}.array_record"
         partial = output / f"{name}.partial"
@@ -203,19 +204,6 @@ def _pack_split(
         _replace(output / _PROGRESS, state)
     split["finished"] = True
     _replace(output / _PROGRESS, state)
-
-
-def _in_order(
-    threads: ThreadPoolExecutor, transcode: Callable[[Item], _Packed], items: Iterator[Item]
-) -> Iterator[_Packed]:
-    """Maps in threads, a bounded number of items ahead."""
-    waiting: collections.deque[Future[_Packed]] = collections.deque()
-    for item in items:
-        waiting.append(threads.submit(transcode, item))
-        if len(waiting) > 4 * cpu_cores():
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _as_is(item: Item) -> _Packed:

@@ -6,9 +6,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from googlenet_jax.classifier import likeliest
 from googlenet_jax.data.pictures.picture import TooManyPixelsError
 from googlenet_jax.errors import UserError
-from googlenet_jax.serve.batcher import Answer, DeviceError, Ticket, TooLateError, likeliest
+from googlenet_jax.serve.batcher import Answer, DeviceError, Ticket, TooLateError
 from googlenet_jax.serve.intake import Intake
 
 _DIGITS = 4  # significant, of a class activation map's numbers

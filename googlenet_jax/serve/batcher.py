@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from googlenet_jax.classifier import likeliest
 from googlenet_jax.errors import reason
 from googlenet_jax.serve.limits import Limits
 from googlenet_jax.serve.metrics import Metrics
@@ -220,8 +221,3 @@ class Batcher:
             finally:
                 self._began = None
         self.broken = self.failed
-
-
-def likeliest(probabilities: np.ndarray, top: int) -> np.ndarray:
-    """Indices (n, top) of each row's largest values, the largest first, of equal ones the first first."""
-    return np.argsort(-probabilities, axis=-1, kind="stable")[..., :top]

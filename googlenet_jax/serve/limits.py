@@ -7,7 +7,7 @@ from googlenet_jax.system.runtime import cpu_cores
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a server takes; the defaults are those of `googlenet serve`.
+    """What a server takes; the defaults are those of `googlenet serve`, but for `max_batch` on a CPU.
 
     Attributes:
       max_batch: images that the network sees at once, at the most.

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from googlenet_jax.classifier import likeliest
 from googlenet_jax.errors import shown
-from googlenet_jax.serve.batcher import likeliest
 
 INPUT, OUTPUT = "images", "probabilities"
 # In JSON; a list or object counts as four, as much as it takes of memory. While Python parses it no other thread runs.

@@ -40,7 +40,7 @@ class _Steady:
         descriptor = self._stream.fileno()
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         self._stream = open(descriptor, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
-        log.warning("nothing can be printed any more (%s); what goes on does so, and train.log has the rest", error)
+        log.warning("nothing can be printed any more (%s); all else goes on, and a training has its train.log", error)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
@@ -57,17 +57,23 @@ class _ConsoleHandler(logging.Handler):
             error_console.print(text, soft_wrap=True, markup=False)
 
 
+def print_what_can_be() -> None:
+    """From now on the process goes on when nothing can be printed any more."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper):
+            setattr(sys, name, _Steady(stream))
+
+
 def show_log(alone: bool = False, steady: bool = False) -> None:
     """Sends this package's log messages to the terminal; of several processes the first speaks, others tell of errors.
 
     Args:
       alone: there are no other processes; then JAX is not asked, and takes no device.
-      steady: the process goes on when nothing can be printed any more, as a training does.
+      steady: see `print_what_can_be`.
     """
-    for name in ("stdout", "stderr") if steady else ():
-        stream = getattr(sys, name)
-        if isinstance(stream, TextIOWrapper):
-            setattr(sys, name, _Steady(stream))
+    if steady:
+        print_what_can_be()
     root = logging.getLogger("googlenet_jax")
     root.addHandler(_ConsoleHandler(logging.NOTSET if alone or _is_first() else logging.ERROR))
     root.setLevel(logging.INFO)

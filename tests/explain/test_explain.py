@@ -101,6 +101,8 @@ def test_classes_by_name_synonym_and_number():
     assert class_of(labels, "n03126707 crane") == 3 and class_of(labels, "dog") == 4 and class_of(labels, "2") == 2
     with pytest.raises(UserError, match="is 2 classes: give the number of one, 2, 3"):
         class_of(labels, "crane")
+    with pytest.raises(UserError, match="is 2 classes: give the number of one, 0, 2"):
+        class_of(["crane", "dog", "crane"], "crane")  # as imported networks have them
     with pytest.raises(UserError, match="did you mean 'dog'"):
         class_of(labels, "dgo")
     with pytest.raises(UserError, match="none of the network's"):

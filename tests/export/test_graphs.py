@@ -63,6 +63,21 @@ def test_every_family_computes_the_same_elsewhere(variant, name, tmp_path):
     np.testing.assert_allclose(again.classify(crops), jax.nn.softmax(reference(net, crops, options)[0]), atol=1e-5)
 
 
+def test_what_was_trained_in_half_precision_is_exported_in_float32(tmp_path):
+    net = network("mindcv", 32, precision__compute_dtype="bfloat16", model__blocks=("3a", "4a"))
+    for name in ("onnx", "stablehlo"):
+        assert export(net, "x", name, tmp_path / f"net.{name}", Options()).difference < 2e-5
+
+
+def test_a_network_that_enlarges_its_crops_keeps_that_where_its_weights_are_written(tmp_path):
+    net = network("batchnorm", 32, dataset__network_size=40, model__blocks=("3a",))
+    with pytest.raises(UserError, match="give --image_size"):
+        export(net, "x", "onnx", tmp_path / "net.onnx", Options())
+    export(net, "x", "safetensors", tmp_path / "net.safetensors", Options())
+    again = gn.load(tmp_path / "net.safetensors")
+    assert again.preprocess == net.preprocess and again.preprocess.network_size == 40
+
+
 @pytest.mark.parametrize("stem", ["small", "tiny"])
 def test_options_and_stems(stem, tmp_path):
     """Floats in, heads out, a batch of two, bgr, logits against probabilities; a part of the blocks."""

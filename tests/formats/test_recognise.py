@@ -174,6 +174,26 @@ def tar_of(name, size, kind=tarfile.REGTYPE):
     return target.getvalue()
 
 
+def copied_headers():
+    """A header for all members that Python would copy to each of them."""
+    info = tarfile.TarInfo("pax")
+    headers = b"".join(b"%d x%06d=\n" % (12, i) for i in range(1000))
+    info.size, info.type = len(headers), tarfile.XGLTYPE
+    padded = headers + bytes(-len(headers) % 512)
+    return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + padded + tarfile.TarInfo("a").tobuf(tarfile.GNU_FORMAT) * 9)
+
+
+def copied_names():
+    """A long name, called again and again."""
+    return b"\x80\x02]cmod\n" + b"n" * 5000 + b"\nq\x01" + b"h\x01)R" * 1000 + b"."
+
+
+def many_names():
+    """One array of what Paddle writes bfloat16 as, under many names."""
+    array = np.zeros(1 << 19, np.uint16)
+    return pickle.dumps({f"w{i}": array for i in range(1000)}, 4)
+
+
 def shared_strings():
     """One megabyte of text that a thousand arrays are made of, each a copy."""
     text = b"X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20) + b"q\x01"
@@ -203,6 +223,9 @@ def length_of_two_gigabytes():
 SMALL = {"a": np.arange(4, dtype=np.float32)}
 HOSTILE = {
     "payload.pickle": (lambda: pickle.dumps({"conv1/7x7_s2_weight": Payload()}), "print, which is refused"),
+    "headers.tar.gz": (copied_headers, "headers of 12,000 bytes"),
+    "names.pickle": (copied_names, "a length that none has"),
+    "widened.pdparams": (many_names, "more memory"),
     "payload.pth": (lambda: writers.pth({"conv1.conv.weight": Payload()}), "print, which is refused"),
     "beside weights.pth": (lambda: writers.pth({"model": SMALL, "x": Payload()}), "print, which is refused"),
     "instance.pickle": (lambda: b"(dp0\nS'a'\n(S'ls'\nios\nsystem\ns.", "os.system, which is refused"),

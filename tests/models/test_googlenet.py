@@ -58,6 +58,7 @@ def test_parameters_have_the_papers_names():
 def test_small_stem_keeps_parameters_and_resolution():
     standard, small = (GoogLeNet(10, get_variant("batchnorm", stem), False) for stem in ("paper", "small"))
     assert jax.tree.map(jnp.shape, shapes_of(standard, 64)) == jax.tree.map(jnp.shape, shapes_of(small, 64))
+    assert summarize(small, 100_000)  # nothing is computed, so nothing is in memory
     rows = {row.name: row for row in summarize(small, 64)}
     assert rows["inception_3a"].shape == (32, 32, 256)
     assert rows["inception_5b"].shape == (8, 8, 1024)

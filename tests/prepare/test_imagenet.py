@@ -3,6 +3,7 @@
 import io
 import random
 import tarfile
+import zlib
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from data.test_pictures import encoded, scene
 from prepared import contents, names, opened, quiet
 from scipy.io import savemat
 
-from googlenet_jax.data.sources.devkit import read_devkit
+from googlenet_jax.data.sources.devkit import devkit_numbers, read_devkit, read_member
 from googlenet_jax.errors import UserError
 from googlenet_jax.prepare.imagenet import prepare_imagenet
 
@@ -112,3 +113,20 @@ def test_imagenet_archives_that_are_not_whole(tmp_path):
         archives[number].write_bytes(data)
     archives[2].write_bytes(b"nonsense")
     assert "--devkit" in message(archives)
+
+
+def test_an_archive_that_is_cut_off_within_an_image(tmp_path):
+    """Within one that is longer than what is read ahead."""
+    image = tarfile.TarInfo("long.JPEG")
+    image.size = 100_000
+    path = tmp_path / "cut.tar"
+    path.write_bytes(image.tobuf() + bytes(50_000))
+    with tarfile.open(path) as archive, pytest.raises(UserError, match=r"cut off in long\.JPEG"):
+        read_member(archive, archive.next(), 1 << 20, "cut.tar")
+
+
+def test_a_list_of_classes_that_unpacks_to_too_much_is_refused():
+    packed = zlib.compress(bytes(65 << 20))
+    mat = bytes(126) + b"IM" + (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed
+    with pytest.raises(UserError, match=r"meta\.mat unpacks to more than 64 MiB"):
+        devkit_numbers(mat, "devkit")

@@ -7,6 +7,7 @@ from PIL import Image
 from report_data import HOSTILE, report_data
 
 from googlenet_jax.report.figures import write_figures
+from googlenet_jax.system.drawing import round_numbers
 
 NAMES = {"curves", "confusion", "classes", "calibration", "branches"}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -44,3 +45,9 @@ def test_labels_are_text_alone(tmp_path):
 def test_what_the_report_lacks_has_no_figure(tmp_path):
     data = report_data() | {"curves": None, "inside": None}
     assert {path.stem for path in write_figures(tmp_path, data)} == NAMES - {"curves", "branches"}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.2, 0.5), (0.3, 0.6), (0.0, 0.3), (-1.0, 2.0), (97.78, 99.44)])
+def test_there_are_round_numbers_within_any_bounds(low, high):
+    numbers = round_numbers(low, high)
+    assert 3 <= len(numbers) <= 8 and low <= numbers[0] < numbers[-1] <= high

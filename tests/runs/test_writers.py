@@ -123,7 +123,9 @@ def test_wandb_without_a_login_is_one_line_and_away_it_keeps_its_files(wandb, tm
 def test_a_missing_package_is_told_before_anything_is_made(tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"googlenet_jax.runs.writers.{name}", raising=False)
-    with pytest.raises(UserError, match=rf"config.writers: {name} needs its package: pip install -e .\[{name}\]"):
+    with pytest.raises(
+        UserError, match=rf"config.writers: {name} needs its package: pip install 'googlenet-jax\[{name}\]'"
+    ):
         RunDirectory(tmp_path / "run", small_config(writers=("tensorboard", name)))
     assert not (tmp_path / "run").exists()
 

@@ -100,7 +100,7 @@ def test_a_missing_package_is_named(monkeypatch, url, extra):
     for name in ("s3fs", "gcsfs"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, extra, raising=False)  # those imported so far
-    with pytest.raises(UserError, match=rf"{url} needs pip install -e .\[{extra}\]"):
+    with pytest.raises(UserError, match=rf"{url} needs pip install 'googlenet-jax\[{extra}\]'"):
         storage.filesystem(url)
     with pytest.raises(UserError, match="Protocol not known"):
         storage.filesystem("nosuch://b/x")

@@ -115,10 +115,12 @@ def _class_folders(tree: Tree, split: str) -> tuple[FileSource, list[str]]:
     """The images of one split, and the files in it that are left out."""
     directories, files = tree.walk(split)
     depth = split.count("/") + 1 if split else 0  # of a class directory's path
-    labels = [path.split("/")[depth] for path in directories if path.count("/") == depth]
-    if not labels:
+    names = [path.split("/")[depth] for path in directories if path.count("/") == depth]
+    if not names:
         raise UserError(f"{tree.where(split)} has no class directories: images go into {split or '.'}/<class>/")
-    number = {label: i for i, label in enumerate(labels)}
+    number = {name: i for i, name in enumerate(names)}
+    # A name in another encoding than the system's is no text that could be printed, sent or stored.
+    labels = [os.fsencode(name).decode("utf-8", "replace") for name in names]
     inside = [path for path in files if path.count("/") > depth]
     paths = [path for path in inside if tree.is_image(path)]
     # What lies beside the class directories is worth a word if it may have been meant.
