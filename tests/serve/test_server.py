@@ -105,6 +105,7 @@ def test_it_serves_reads_again_and_stops_without_losing_a_request(run):
     end = time.monotonic() + 60
     while sum("model a: step" in line for line in server.log) < 2 and time.monotonic() < end:
         time.sleep(0.05)
+    assert sum("model a: step" in line for line in server.log) == 2, server.log[-30:]
     before = counts["200"]
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
