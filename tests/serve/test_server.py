@@ -33,6 +33,7 @@ class Server:
             text=True,
             cwd=ROOT,
             env=os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=0"},  # as it is, not started again
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup would have it ignore
         )
         self.first = self.process.stdout.readline()
         self.port = int(re.search(r":(\d+),", self.first)[1])

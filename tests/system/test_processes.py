@@ -65,13 +65,10 @@ def test_alone_is_alone(monkeypatch, tasks):
 @pytest.mark.parametrize(
     ("variables", "visible"),
     [
-        ({"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "SLURM_NODEID": "1"}, "all"),
-        ({"SLURM_STEP_TASKS_PER_NODE": "2,1", "SLURM_NODEID": "1"}, "all"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2(x3),1", "SLURM_NODEID": "3"}, "all"),
         ({"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0", "CUDA_VISIBLE_DEVICES": "0"}, "all"),
         ({"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0", "CUDA_VISIBLE_DEVICES": "0,1"}, "0"),
-        ({"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_NODEID": "0"}, "0"),
         ({"SLURM_STEP_TASKS_PER_NODE": "1", "SLURM_NODEID": "0", "JAX_LOCAL_DEVICE_IDS": "3"}, "3"),
-        ({}, "0"),
     ],
 )
 def test_a_task_alone_on_its_node_has_all_its_gpus(variables, visible):
