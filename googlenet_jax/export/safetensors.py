@@ -8,7 +8,7 @@ import numpy as np
 
 from googlenet_jax.export import torchvision
 from googlenet_jax.export.target import Options, Target
-from googlenet_jax.export.weights import check_family
+from googlenet_jax.export.weights import misfit
 from googlenet_jax.exported.description import KEY, Description
 from googlenet_jax.exported.safetensors import NAMED, open_safetensors
 from googlenet_jax.formats.safetensors import write_safetensors
@@ -19,8 +19,7 @@ from googlenet_jax.net import Net
 
 def write(net: Net, path: Path, options: Options, description: Description) -> None:
     """Writes a .safetensors; see `Target.write`."""
-    if net.model.variant.name in NAMED:
-        check_family(net, TORCHVISION[0])
+    if net.model.variant.name in NAMED and not misfit(net, TORCHVISION[0]):
         aux = "aux1" in net.variables["params"]
         tensors = torchvision.complete(unconvert(net.variables, TORCHVISION[0], aux))
     else:

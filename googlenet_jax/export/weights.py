@@ -28,7 +28,8 @@ def weights_target(naming: Naming, suffix: str, encode: Callable[[dict[str, np.n
     """
 
     def write(net: Net, path: Path, options: Options, description: Description) -> None:
-        check_family(net, naming)
+        if why := misfit(net, naming):
+            raise UserError(f"--format {naming.system} holds {why}: onnx, stablehlo and safetensors hold it")
         path.write_bytes(encode(unconvert(net.variables, naming, aux="aux1" in net.variables["params"])))
 
     def read_back(net: Net, path: Path) -> Any:
@@ -38,18 +39,15 @@ def weights_target(naming: Naming, suffix: str, encode: Callable[[dict[str, np.n
     return Target(suffix=suffix, write=write, read_back=read_back)
 
 
-def check_family(net: Net, naming: Naming) -> None:
-    """Raises `UserError` if the network is of another family than a system's, or only a part of one."""
-    target = f"--format {naming.system}"
+def misfit(net: Net, naming: Naming) -> str:
+    """Why a system's file does not hold a network: another family, or only a part of one; "" if it does."""
     theirs, ours = PRESETS[naming.variant], net.model.variant
     if theirs != dataclasses.replace(ours, dropout=theirs.dropout, aux_dropout=theirs.aux_dropout):
         stem = " with another stem" if theirs.name == ours.name else ""
-        raise UserError(
-            f"{target} holds networks of the variant {naming.variant!r}; this one is {ours.name!r}{stem}, "
-            "whose layers compute something else: onnx and stablehlo hold it"
+        return (
+            f"networks of the variant {naming.variant!r}; this one is {ours.name!r}{stem}, whose layers compute "
+            "something else"
         )
     if net.model.blocks != tuple(TABLE_1):
-        raise UserError(
-            f"{target} holds networks of all nine inception blocks; this one has only {', '.join(net.model.blocks)}: "
-            "onnx and stablehlo hold it"
-        )
+        return f"networks of all nine inception blocks; this one has only {', '.join(net.model.blocks)}"
+    return ""

@@ -12,7 +12,8 @@ from googlenet_jax.importers.convert import convert
 from googlenet_jax.importers.names import known_namings
 from googlenet_jax.models.variants import PRESETS
 
-NAMED = {"torchvision": "torchvision"}  # families whose tensors have another system's names; others have this project's
+# Families whose tensors have another system's names where that knows such a network; all else has this project's.
+NAMED = {"torchvision": "torchvision"}
 
 
 def open_safetensors(path: Path) -> tuple[Description, dict[str, Any]]:
@@ -24,7 +25,7 @@ def open_safetensors(path: Path) -> tuple[Description, dict[str, Any]]:
         stream.seek(0)
         found = read_safetensors(stream)
         tensors = found.load("")
-    if description.family in NAMED:
+    if description.family in NAMED and "params/conv1/kernel" not in tensors:
         (naming,) = known_namings(NAMED[description.family])
         return description, convert(tensors, PRESETS[description.family], naming).variables
     variables: dict[str, Any] = {}

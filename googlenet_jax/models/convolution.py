@@ -36,7 +36,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = Fals
             cut = k // 2 - reach
             return convolve(x, kernel[cut : k - cut, cut : k - cut])
         if k == 1:
-            return _mix(x, kernel[0, 0])
+            return _convolve_1x1(x, kernel[0, 0])
         if max(h, w) < k:
             return by_backend(x, kernel, cpu=_convolve_patches, others=functools.partial(_convolve, 1, same))
     plainly = functools.partial(_convolve, stride, same)
@@ -46,12 +46,12 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, same: bool = Fals
 
 
 @jax.custom_vjp
-def _mix(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def _convolve_1x1(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A 1x1 convolution: each pixel's channels times a (c, d) kernel."""
     return x @ kernel
 
 
-def _mix_backward(saved: Any, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _backward_1x1(saved: Any, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
     rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
 
@@ -62,7 +62,7 @@ def _mix_backward(saved: Any, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
     return dy @ kernel.T, by_backend(rows, d_rows, cpu=turned, others=lambda rows, d_rows: rows.T @ d_rows)
 
 
-_mix.defvjp(lambda x, kernel: (_mix(x, kernel), (x, kernel)), _mix_backward)
+_convolve_1x1.defvjp(lambda x, kernel: (_convolve_1x1(x, kernel), (x, kernel)), _backward_1x1)
 
 
 def _convolve_patches(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from googlenet_jax.serve import api, documents, protocol
-from googlenet_jax.serve.middleware import Guarded, Watched
+from googlenet_jax.serve.middleware import Faults, Guarded, Watched
 from googlenet_jax.serve.page import page
 from googlenet_jax.serve.service import Service
 
@@ -94,7 +94,8 @@ def make_app(
     if token:
         open_paths = frozenset({"/", "/docs", "/openapi.json", *_HEALTH})
         around.append(Middleware(Guarded, token=token, open_paths=open_paths))
-    handlers: dict[Any, Any] = {HTTPException: _refused, Exception: _failed}
+    around.append(Middleware(Faults))
+    handlers: dict[Any, Any] = {HTTPException: _refused}
     app = Starlette(routes=routes, middleware=around, exception_handlers=handlers)
     app.router.redirect_slashes = False  # to where the header Host says
     app.state.service, app.state.stop, app.state.allow_stop = service, stop, allow_stop
@@ -106,8 +107,3 @@ async def _refused(request: Request, error: HTTPException) -> Response:
     if request.scope["path"] == "/api" and not api.wants_json(request):
         return HTMLResponse(api.error_text(error.detail), error.status_code, error.headers)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    """A fault of ours; the traceback is in the log."""
-    return JSONResponse({"error": "a fault of the server, see its log"}, 500)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from googlenet_jax.errors import shown
 from googlenet_jax.serve.service import Service
 
+log = logging.getLogger(__name__)
 access_log = logging.getLogger("googlenet_jax.serve.access")
 
 _LEFT = 499  # as nginx calls a client that did not wait
@@ -73,6 +74,36 @@ class Watched:
                 "ms": round(1e3 * seconds, 1),
             }
             access_log.info("%s", json.dumps(line))
+
+
+class Faults:
+    """Answers for what goes wrong in the server, within what all answers get; the traceback is in the log.
+
+    Args:
+      app: what answers.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        begun = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticing)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            log.exception("%s %s", scope["method"], shown(scope["path"], _MOST_SHOWN))
+            await JSONResponse({"error": "a fault of the server, see its log"}, 500)(scope, receive, send)
 
 
 class Guarded:

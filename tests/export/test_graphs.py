@@ -78,6 +78,13 @@ def test_a_network_that_enlarges_its_crops_keeps_that_where_its_weights_are_writ
     assert again.preprocess == net.preprocess and again.preprocess.network_size == 40
 
 
+def test_weights_of_a_network_that_torchvision_lacks_have_this_projects_names(tmp_path):
+    net = network("torchvision", 32, model__stem="small", model__blocks=("3a",))
+    export(net, "x", "safetensors", tmp_path / "net.safetensors", Options())
+    again = gn.load(tmp_path / "net.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, again.variables, net.variables)
+
+
 @pytest.mark.parametrize("stem", ["small", "tiny"])
 def test_options_and_stems(stem, tmp_path):
     """Floats in, heads out, a batch of two, bgr, logits against probabilities; a part of the blocks."""

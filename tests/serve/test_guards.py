@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from unittest import mock
 
 import pytest
 from serving import form, image_file, make_net
@@ -80,3 +81,11 @@ def test_the_log_has_a_line_a_request(served, caplog):
     lines = [line for line in lines if '"path": "/api"' not in line]  # of a test before
     assert len(lines) == 1 and len(lines[0]) < 600 and lines[0].isprintable()
     assert json.loads(lines[0])["path"].startswith('/??{"status":200}?[31m?aaa')
+
+
+def test_a_fault_is_answered_like_all_else(served, caplog):
+    with mock.patch.object(served.service, "problem", side_effect=RuntimeError("of a test")):
+        answer = served.ask("GET", "/health/ready")
+    assert (answer.status, json.loads(answer.body)) == (500, {"error": "a fault of the server, see its log"})
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "RuntimeError: of a test" in caplog.text
