@@ -19,7 +19,11 @@ from serving import form, image_file
 from googlenet_jax import errors
 from googlenet_jax.cli.main import make_parser
 
-COMMAND = [sys.executable, "-m", "googlenet_jax.cli", "serve"]
+# SIGHUP is what it is by itself, also where nohup has the tests ignore it.
+START = """import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "googlenet_jax.cli", "serve", *sys.argv[1:]])"""
+COMMAND = [sys.executable, "-c", START]
 
 
 class Server:
@@ -33,7 +37,6 @@ class Server:
             text=True,
             cwd=ROOT,
             env=os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=0"},  # as it is, not started again
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup would have it ignore
         )
         self.first = self.process.stdout.readline()
         self.port = int(re.search(r":(\d+),", self.first)[1])
