@@ -161,7 +161,7 @@ def as_text(value: Any) -> str:
     return value
 
 
-def of_length(name: Any) -> bool:
+def _names_a_type(name: Any) -> bool:
     """Whether this may be the name of a numbers' type, such as "<f4"."""
     return isinstance(name, str) and len(name) < 16
 
@@ -238,7 +238,7 @@ _CALLS: dict[str, Callable[[tuple[Any, ...], Memory], Any]] = {
     "numpy.core.multiarray._reconstruct": lambda arguments, memory: Array(),
     "numpy.core.multiarray.scalar": _scalar,
     "numpy.core.numeric._frombuffer": _from_buffer,
-    "numpy.dtype": lambda arguments, memory: Dtype(arguments[0] if of_length(arguments[0]) else ""),
+    "numpy.dtype": lambda arguments, memory: Dtype(arguments[0] if _names_a_type(arguments[0]) else ""),
     "_codecs.encode": lambda arguments, memory: memory.as_bytes(as_text(arguments[0])),
     "collections.OrderedDict": _dictionary,
     "collections.defaultdict": lambda arguments, memory: {},

@@ -119,7 +119,7 @@ class Drawing:
 def round_numbers(low: float, high: float) -> list[float]:
     """Round numbers within bounds, three to eight of them; high is above low."""
     unit = 10.0 ** math.floor(math.log10((high - low) / 3))
-    step = max(unit * factor for factor in (1, 2, 2.5) if (high - low) / (unit * factor) >= 3 - 1e-9)
+    step = max(unit * factor for factor in (1, 2, 2.5, 5) if (high - low) / (unit * factor) >= 3 - 1e-9)
     return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

@@ -47,7 +47,9 @@ def test_what_the_report_lacks_has_no_figure(tmp_path):
     assert {path.stem for path in write_figures(tmp_path, data)} == NAMES - {"curves", "branches"}
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.2, 0.5), (0.3, 0.6), (0.0, 0.3), (-1.0, 2.0), (97.78, 99.44)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.2, 0.5), (0.3, 0.6), (0.0, 0.3), (-1.0, 2.0), (97.78, 99.44), (0.37, 0.65)]
+)
 def test_there_are_round_numbers_within_any_bounds(low, high):
     numbers = round_numbers(low, high)
     assert 3 <= len(numbers) <= 8 and low <= numbers[0] < numbers[-1] <= high

@@ -13,7 +13,7 @@ from googlenet_jax.formats.tars import open_tar
 
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 META, TRUTH = "meta.mat", "ILSVRC2012_validation_ground_truth.txt"
-_MAX_FILE, _MAX_UNPACKED = 64 << 20, 64 << 20  # bytes
+_MAX_FILE = 64 << 20  # bytes, packed or not
 _COMPRESSED = 15  # MAT files' miCOMPRESSED
 
 
@@ -101,13 +101,13 @@ def _leaves(meta: bytes) -> list[np.void]:
 def _check_unpacked(mat: bytes) -> None:
     """Raises ValueError for a MAT file (of level 5) whose compressed elements unpack to more than they may."""
     order: Literal["little", "big"] = "little" if mat[126:128] == b"IM" else "big"
-    at, left = 128, _MAX_UNPACKED
+    at, left = 128, _MAX_FILE
     while at + 8 <= len(mat):
         kind, size = (int.from_bytes(mat[at + i : at + i + 4], order) for i in (0, 4))
         if kind == _COMPRESSED:
             left -= len(zlib.decompressobj().decompress(mat[at + 8 : at + 8 + size], left + 1))
             if left < 0:
-                raise ValueError(f"{META} unpacks to more than {_MAX_UNPACKED >> 20} MiB")
+                raise ValueError(f"{META} unpacks to more than {_MAX_FILE >> 20} MiB")
         at += 8 + size
 
 
