@@ -63,7 +63,7 @@ class Stem(NamedTuple):
 
     Attributes:
       help: what it is.
-      strides: of conv1, pool1 and pool2.
+      strides: of conv1, pool1 and pool2; a pool of stride 1 is left out.
     """
 
     help: str
@@ -97,8 +97,8 @@ FAMILIES = {
 
 STEMS = {
     "paper": Stem("as in the paper: a 224 px image reaches inception 3a at 28x28", (2, 2, 2)),
-    "small": Stem("conv1 and pool1 at stride 1, for images of 64 px and less", (1, 1, 2)),
-    "tiny": Stem("pool2 at stride 1 too, for images of 32 px: three times the work of small", (1, 1, 1)),
+    "small": Stem("conv1 at stride 1 and no pool1, for images of 64 px and less", (1, 1, 2)),
+    "tiny": Stem("no pool2 either, for images of 32 px: three times the work of small", (1, 1, 1)),
 }
 
 # Inception blocks in network order; their widths are in `models/googlenet.py`, the paper's Table 1.

@@ -96,12 +96,12 @@ class _Builder:
         v, heads = self.variant, []
         conv1_stride, pool1_stride, pool2_stride = v.stem_strides
         x = self.unit(INPUT, "conv1", conv1_stride, v.conv1_padding == "same")
-        x = self.pool(x, "pool1", pool1_stride)
+        x = self.pool(x, "pool1", pool1_stride) if pool1_stride > 1 else x
         x = self.add("norm1", "lrn", (x,), self.shapes[x]) if v.norm == "lrn" else x
         x = self.unit(x, "conv2_reduce")
         x = self.unit(x, "conv2")
         x = self.add("norm2", "lrn", (x,), self.shapes[x]) if v.norm == "lrn" else x
-        x = self.pool(x, "pool2", pool2_stride)
+        x = self.pool(x, "pool2", pool2_stride) if pool2_stride > 1 else x
         for before, block in itertools.pairwise(("3", *self.model.blocks)):
             if block[0] != before[0]:
                 window = v.pool4_window if block[0] == "5" else 3

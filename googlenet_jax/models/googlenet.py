@@ -75,13 +75,15 @@ class GoogLeNet(nn.Module):
         def pool(stride: int = 2, window: int = 3) -> Pool:
             return Pool(window, stride, v.pool_rounding)
 
-        conv1_stride, pool1_stride, pool2_stride = v.stem_strides
-        pool1, pool2, lrn = pool(pool1_stride), pool(pool2_stride), v.norm == "lrn"
+        conv1_stride, *pool_strides = v.stem_strides
+        pool1, pool2 = (pool(stride) if stride > 1 else None for stride in pool_strides)
+        lrn = v.norm == "lrn"
         x = unit(3, 64, 7, conv1_stride, v.conv1_padding == "same", pool=pool1, name="conv1")(x, train)
         x = local_response_norm(x) if lrn else x
         x = unit(64, 64, name="conv2_reduce")(x, train)
         x = unit(64, 192, 3, pool=None if lrn else pool2, name="conv2")(x, train)
-        x = max_pool(local_response_norm(x), pool2) if lrn else x
+        x = local_response_norm(x) if lrn else x
+        x = max_pool(x, pool2) if lrn and pool2 else x
         heads, before = [], {"4": pool(), "5": pool(window=v.pool4_window)}
         x = max_pool(x, before[self.blocks[0][0]]) if self.blocks[0][0] in before else x
         for block, following in zip(self.blocks, (*self.blocks[1:], self.blocks[-1]), strict=True):

@@ -26,7 +26,7 @@ class Variant:
       pool4_window: side of pool4's window, 3 or 2.
       window_5x5: side of the "5x5" branch's kernel, 5, or 3 in the families that never had a true 5x5.
       conv1_padding: "symmetric" (3, 3), or "same" (2, 3 at stride 2), which shifts conv1 by one pixel.
-      stem_strides: strides of conv1, pool1 and pool2: (2, 2, 2) in the paper.
+      stem_strides: strides of conv1, pool1 and pool2: (2, 2, 2) in the paper. A pool of stride 1 is left out.
       aux_heads: whether the family has auxiliary heads at all.
       aux_pool: 5x5 average pooling with stride 3, or an adaptive one to 4x4.
       aux_relu: ReLU after an auxiliary head's convolution, the 4a head's hidden layer, the 4d head's hidden layer.

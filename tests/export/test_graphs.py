@@ -93,6 +93,8 @@ def test_options_and_stems(stem, tmp_path):
     )
     options = Options(input="float", aux=True, batch=2)
     assert export(net, "x", "onnx", tmp_path / "a.onnx", options).difference < 1e-5
+    pools = [node.name for node in onnx.load(tmp_path / "a.onnx").graph.node if node.name.startswith("pool")]
+    assert pools == {"small": ["pool2"], "tiny": []}[stem] + ["pool3", "pool4"]
     exported = gn.load(tmp_path / "a.onnx")
     outputs = exported.outputs(sample_crops(32, 3))
     assert [output.shape for output in outputs] == [(3, 7)] * 3

@@ -55,9 +55,12 @@ def test_parameters_have_the_papers_names():
     assert params["inception_3a"]["5x5"]["kernel"].shape == (5, 5, 16, 32)
 
 
-def test_small_stem_keeps_parameters_and_resolution():
-    standard, small = (GoogLeNet(10, get_variant("batchnorm", stem), False) for stem in ("paper", "small"))
-    assert jax.tree.map(jnp.shape, shapes_of(standard, 64)) == jax.tree.map(jnp.shape, shapes_of(small, 64))
+@pytest.mark.parametrize("family", ["batchnorm", "paper"])
+def test_small_stems_keep_parameters_and_resolution(family):
+    standard, small, tiny = (GoogLeNet(10, get_variant(family, stem), False) for stem in ("paper", "small", "tiny"))
+    shapes = jax.tree.map(jnp.shape, shapes_of(standard, 64))
+    assert shapes == jax.tree.map(jnp.shape, shapes_of(small, 64)) == jax.tree.map(jnp.shape, shapes_of(tiny, 64))
+    assert {row.name: row for row in summarize(tiny, 32)}["inception_3a"].shape == (32, 32, 256)
     assert summarize(small, 100_000)  # nothing is computed, so nothing is in memory
     rows = {row.name: row for row in summarize(small, 64)}
     assert rows["inception_3a"].shape == (32, 32, 256)
