@@ -4,9 +4,10 @@
 
 PATH (default: data/cifar10) holds {train,test}/<class>/*. On a CPU take configs/cifar10_cpu.py.
 
-Not measured. MindSpore's model zoo reports 93.4 % for its GoogLeNet at 224 px after 125 epochs. configs/cifar10_fast.py
-has 90.8 % with the training images learnt by heart; so here 3a sees 32x32 instead of 16x16, three times the work an
-image, and TrivialAugment takes the place of cutout.
+Measured on one H200, from the images as JPEGs (quality 75, colours at half the resolution, so less than the originals
+hold): 92.6 % top-1, 99.8 % top-5 at the end (seed 0, n = 1), after 15, 30 and 45 epochs 86.4, 89.9 and 91.9 %. Alone it
+trains 20,000 images/s, so 150 s (it ran beside others for most of its way). 90 % of the training images, changed as
+they are, are right by then. MindSpore's model zoo reports 93.4 % for its GoogLeNet at 224 px after 125 epochs.
 """
 
 import ml_collections
@@ -21,7 +22,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config.dataset.image_size = 32
     config.dataset.cache = "device"
     config.batch_size = 512
-    config.num_epochs = 80.0
+    config.num_epochs = 60.0
     config.model.stem = "tiny"
     config.model.aux_heads = False
     config.model.dropout = 0.0
@@ -29,6 +30,7 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config.augment.shift = 4
     config.augment.flip = True
     config.augment.policy = "trivial"
+    config.augment.cutout = 8
     config.optimizer.learning_rate = 0.3
     config.optimizer.nesterov = True
     config.optimizer.weight_decay = 5e-4
@@ -39,5 +41,5 @@ def get_config(arg: str = "") -> ml_collections.ConfigDict:
     config.schedule.warmup_epochs = 6.0
     config.precision.compute_dtype = "bfloat16"
     config.eval.crop_fraction = 1.0
-    config.eval.every_epochs = 10.0
+    config.eval.every_epochs = 15.0
     return config

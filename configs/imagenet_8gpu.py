@@ -11,8 +11,9 @@ https://docs.pytorch.org/vision/stable/models.html): TrivialAugment, mixup and c
 averaged parameters, smaller crops in training than in use, and many epochs. On Imagenette smaller crops in training
 than in use were worth two points (configs/imagenette.py); after 6 epochs at 32 px none of the parts was better than
 none, and repeated crops, mixing and TrivialAugment were worse (experiments/recipe_parts, experiments/augmentation).
-Time: one H100 did 15,266 images/s of this step in batches of 256 before mixing and TrivialAugment became faster, at 224
-px without them 15,338, and 17,467 in batches of 1,024 (docs/measured.md), with the images on it.
+Time: one H200 does 22,900 images/s of this step in batches of 256, with the images on it. An H100 did 15,266 before
+mixing and TrivialAugment became faster, at 224 px without them 15,338, and 17,467 in batches of 1,024
+(docs/measured.md).
 """
 
 import ml_collections
