@@ -191,7 +191,7 @@ def _train_step(config: Any, classes: int) -> tuple[Callable[..., Any], Callable
     from googlenet_jax.train.step import make_train_step
 
     model, optimizer = make_model(config, classes, AXIS), make_optimizer(config.optimizer)
-    schedule = make_schedule(config.schedule, 1.0, 1000, config.num_epochs)
+    schedule = make_schedule(config.schedule, 1000, config.num_epochs)
     packed = [setup.make_packings(model, config, "gpu")] if hasattr(setup, "make_packings") else []
     step = make_train_step(model, optimizer, schedule, make_preprocess(config), config, *packed)
 

@@ -9,7 +9,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from googlenet_jax.serve.metrics import version
 
 _IMAGE = {"type": "string", "format": "binary"}
+_TEXT = {"schema": {"type": "string"}}
 _JSON = {"application/json": {"schema": {"type": "object"}}}
+_TENSORS = {**_JSON, "application/octet-stream": {"schema": _IMAGE}}
 # Path, method, what it does, parameters of the query or path, and the body.
 _ROUTES: tuple[tuple[str, str, str, dict[str, str], dict[str, Any]], ...] = (
     (
@@ -49,7 +51,7 @@ _ROUTES: tuple[tuple[str, str, str, dict[str, str], dict[str, Any]], ...] = (
         "Classifies the tensor images: UINT8 crops (n, s, s, 3) or BYTES of image files (n), as JSON (bytes in base64) "
         "or binary. The output probabilities is FP32, or with the parameter classification text.",
         {"name": "of the model"},
-        {**_JSON, "application/octet-stream": {"schema": _IMAGE}},
+        _TENSORS,
     ),
     ("/v2/repository/index", "post", "The models that there are.", {}, {}),
     (
@@ -61,9 +63,16 @@ _ROUTES: tuple[tuple[str, str, str, dict[str, str], dict[str, Any]], ...] = (
     ),
     ("/command/stop", "post", "Ends the server, from this machine and with --allow_stop.", {}, {}),
 )
+# What comes back other than JSON, by path; an error of /api is a line of text unless JSON is asked for.
+_ANSWERS: dict[str, dict[str, Any]] = {
+    "/api": {"text/html": _TEXT, **_JSON},
+    "/metrics": {"text/plain": _TEXT},
+    "/v2/models/{name}/infer": _TENSORS,
+}
 _ERRORS = {
     "400": "what was sent cannot be read",
     "401": "no token, or another",
+    "403": "what changes the server is not taken from a page, nor its end from another machine",
     "404": "no such model or path",
     "408": "the body did not arrive in time",
     "413": "too many bytes, pixels or images",
@@ -78,10 +87,9 @@ def description() -> dict[str, Any]:
     """The routes as an OpenAPI 3.1 document."""
     paths: dict[str, Any] = {}
     for path, method, text, parameters, body in _ROUTES:
-        operation: dict[str, Any] = {
-            "summary": text,
-            "responses": {"200": {"description": "done"}, "default": {"description": "a line of JSON: error"}},
-        }
+        error = {"description": "error", "content": _ANSWERS["/api"] if path == "/api" else _JSON}
+        done = {"description": "done", "content": _ANSWERS.get(path, _JSON)}
+        operation: dict[str, Any] = {"summary": text, "responses": {"200": done, "default": error}}
         if parameters:
             operation["parameters"] = [
                 {
@@ -95,8 +103,8 @@ def description() -> dict[str, Any]:
             ]
         if body:
             operation["requestBody"] = {"required": True, "content": body}
-            errors = {status: {"description": its} for status, its in _ERRORS.items()}
-            operation["responses"] = {"200": {"description": "done", "content": _JSON}, **errors}
+        if method == "post":
+            operation["responses"] |= {status: {**error, "description": its} for status, its in _ERRORS.items()}
         paths.setdefault(path, {})[method] = operation
     return {"openapi": "3.1.0", "info": {"title": "googlenet_jax", "version": version()}, "paths": paths}
 
@@ -122,7 +130,8 @@ async def page(request: Request) -> Response:
         f"<title>googlenet_jax: routes</title><style>{style}</style><h1>Routes</h1>"
         f'<p>For programs: <a href="/openapi.json">openapi.json</a>. From a terminal: '
         f"<code>curl -F image=@cat.jpg {html.escape(str(request.base_url))}api</code></p>{rows}"
-        f"<h2>Errors</h2><p>A line of JSON, <code>error</code>.</p><dl>{_definitions(_ERRORS)}</dl></html>"
+        f"<h2>Errors</h2><p>A line of JSON, <code>error</code>; of /api a line of text, unless it is asked for JSON.</p>"
+        f"<dl>{_definitions(_ERRORS)}</dl></html>"
     )
     policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
     return HTMLResponse(text, headers={"Content-Security-Policy": policy})

@@ -105,7 +105,7 @@ def build_training(config: ml_collections.ConfigDict, num_images: int, num_class
     preprocess = make_preprocess(config)
     optimizer = make_optimizer(config.optimizer)
     calendar = make_calendar(config.num_epochs, num_images, config.batch_size)
-    course = make_schedule(config.schedule, 1.0, calendar.steps_per_epoch, config.num_epochs)
+    course = make_schedule(config.schedule, calendar.steps_per_epoch, config.num_epochs)
     packings = make_packings(model, config, devices[0].platform)
     step = make_train_step(model, optimizer, course, preprocess, config, packings)
     return Training(

@@ -89,7 +89,7 @@ def tell_new_end(run: RunDirectory, training: Training, step: int) -> None:
     if "num_epochs" not in run.changes:
         return
     config, calendar = training.config, training.calendar
-    course = make_schedule(config.schedule, 1.0, calendar.steps_per_epoch, run.changes["num_epochs"][0])
+    course = make_schedule(config.schedule, calendar.steps_per_epoch, run.changes["num_epochs"][0])
     end = round(run.changes["num_epochs"][0] * calendar.steps_per_epoch)
     was = [float(config.optimizer.learning_rate * course(at)) for at in (step, end)]
     now = [float(training.schedule(at)) for at in (step, end)]

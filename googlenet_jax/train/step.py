@@ -36,7 +36,7 @@ def make_train_step(
     Args:
       model: the network, with `axis_name` set to `AXIS`.
       optimizer: from `make_optimizer`.
-      schedule: from `make_schedule`, for a base rate of 1.
+      schedule: from `make_schedule`.
       preprocess: normalises images.
       config: the whole configuration.
       packings: of the state's trees.

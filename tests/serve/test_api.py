@@ -216,7 +216,14 @@ def test_metrics_and_documents(served):
     assert 'googlenet_images_total{model="small"}' in text and "googlenet_queue_depth 0.0" in text
     assert f'jax="{jax.__version__}"' in text
     assert 'googlenet_model_info{family="batchnorm",model="small",runtime="JAX on cpu",source="small",step="0"}' in text
-    paths = set(json.loads(served.ask("GET", "/openapi.json").body)["paths"])
+    described = json.loads(served.ask("GET", "/openapi.json").body)["paths"]
+    for path in ("/status", "/metrics", "/health/live", "/v2", "/v2/models/small/config"):
+        kind = served.ask("GET", path).headers["Content-Type"].partition(";")[0]
+        answers = described[path.replace("small", "{name}")]["get"]["responses"]
+        assert list(answers["200"]["content"]) == [kind]
+    refused, answers = served.ask("POST", "/api"), described["/api"]["post"]["responses"]
+    assert refused.headers["Content-Type"].partition(";")[0] in answers[str(refused.status)]["content"]
+    paths = set(described)
     page = served.ask("GET", "/docs").body.decode()
     assert all(path in page for path in paths)
     from googlenet_jax.serve.app import _routes

@@ -10,7 +10,7 @@ EPOCH = 12.5  # steps
 
 def rate(epoch, num_epochs=100, **schedule):
     config = small_config(**{f"schedule__{name}": value for name, value in schedule.items()})
-    return float(make_schedule(config.schedule, 0.4, EPOCH, num_epochs)(round(epoch * EPOCH)))
+    return 0.4 * float(make_schedule(config.schedule, EPOCH, num_epochs)(round(epoch * EPOCH)))
 
 
 def test_constant_and_warmup():
