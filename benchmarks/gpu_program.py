@@ -12,6 +12,7 @@ see hlo.py for what is not modelled. One program takes about a minute to compile
 
 import argparse
 import collections
+import inspect
 import os
 import subprocess
 import sys
@@ -191,7 +192,8 @@ def _train_step(config: Any, classes: int) -> tuple[Callable[..., Any], Callable
     from googlenet_jax.train.step import make_train_step
 
     model, optimizer = make_model(config, classes, AXIS), make_optimizer(config.optimizer)
-    schedule = make_schedule(config.schedule, 1000, config.num_epochs)
+    base = {"learning_rate": 1.0} if "learning_rate" in inspect.signature(make_schedule).parameters else {}
+    schedule = make_schedule(config.schedule, **base, steps_per_epoch=1000, num_epochs=config.num_epochs)
     packed = [setup.make_packings(model, config, "gpu")] if hasattr(setup, "make_packings") else []
     step = make_train_step(model, optimizer, schedule, make_preprocess(config), config, *packed)
 

@@ -130,7 +130,7 @@ async def page(request: Request) -> Response:
         f"<title>googlenet_jax: routes</title><style>{style}</style><h1>Routes</h1>"
         f'<p>For programs: <a href="/openapi.json">openapi.json</a>. From a terminal: '
         f"<code>curl -F image=@cat.jpg {html.escape(str(request.base_url))}api</code></p>{rows}"
-        f"<h2>Errors</h2><p>A line of JSON, <code>error</code>; of /api a line of text, unless it is asked for JSON.</p>"
+        f"<h2>Errors</h2><p>A line of JSON, <code>error</code>; of /api a line of text, unless JSON is asked for.</p>"
         f"<dl>{_definitions(_ERRORS)}</dl></html>"
     )
     policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
