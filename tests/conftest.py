@@ -21,6 +21,7 @@ os.environ["XLA_FLAGS"] = " ".join(
 )
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")  # programs need not start themselves again for it
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import jax
@@ -31,6 +32,8 @@ from jax import lax
 from PIL import Image
 
 from configs.digits import get_config
+from googlenet_jax import errors
+from googlenet_jax.cli import launch
 from googlenet_jax.system import runtime
 
 runtime.collect_garbage_rarely()
@@ -91,6 +94,22 @@ def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: object, timeout: float = 240, **kwargs: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout, **kwargs)  # type: ignore[call-overload]
+
+    return run
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, list[str]]]:
+    """What launch.py says of a mistake that it finds before JAX begins: its status, and lines on standard error."""
+    monkeypatch.chdir(ROOT)
+
+    def run(*arguments: object) -> tuple[int, list[str]]:
+        capsys.readouterr()
+        try:
+            status = errors.run_command(lambda: launch._run([*map(str, arguments)], ROOT / "configs" / "digits.py"))
+        except SystemExit as exit:  # of the parser
+            status = int(exit.code or 0)
+        return status, [line for line in capsys.readouterr().err.splitlines() if line]
 
     return run
 

@@ -158,20 +158,19 @@ def test_what_a_sweep_found_is_shown(swept, run_command):
         (["--jobs", "2"], "--jobs goes with --sweep"),
     ],
 )
-def test_mistakes_are_one_line_and_leave_nothing(run_command, tmp_path, arguments, said):
+def test_mistakes_are_one_line_and_leave_nothing(told, tmp_path, arguments, said):
     path = tmp_path / "sweep"
-    result = run_command(*command(path, *arguments))
-    assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1, result.stderr
-    assert said in result.stderr
+    status, lines = told(*command(path, *arguments)[1:])
+    assert (status, len(lines)) == (2, 1), lines
+    assert said in lines[0]
     assert not path.exists()
 
 
-def test_a_cluster_that_is_not_there_is_one_line(run_command, tmp_path, monkeypatch):
+def test_a_cluster_that_is_not_there_is_one_line(told, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    result = run_command(*command(tmp_path / "sweep", "--sweep", "seed=0", "--executor", "slurm"))
-    assert result.returncode == 2
-    assert "this machine has no squeue" in result.stderr
+    status, lines = told(*command(tmp_path / "sweep", "--sweep", "seed=0", "--executor", "slurm")[1:])
+    assert status == 2
+    assert "this machine has no squeue" in lines[0]
     assert not (tmp_path / "sweep").exists()
 
 
