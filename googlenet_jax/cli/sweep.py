@@ -210,7 +210,8 @@ def _cancel(directory: SweepDirectory) -> None:
             raise UserError(f"{driver} drives this sweep: cancel it there")
         os.kill(int(number), signal.SIGTERM)
         _say(f"{driver} is told to save and stop; the sweep's command goes on from there")
-    left = 0 if driver else stop_left_over([directory.job(id, 1.0) for id in directory.asked()])
+    ever = dict.fromkeys(line["id"] for line in directory.trials())  # what is asked now may be other trials
+    left = 0 if driver else stop_left_over([directory.job(id, 1.0) for id in ever])
     if left:
         _say(f"{left} trainings that an earlier driver left are told to save and stop")
     if not jobs and not driver and not left:

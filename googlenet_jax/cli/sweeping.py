@@ -182,10 +182,10 @@ def _executor(flags: argparse.Namespace, program: Path, directory: Path, retries
 
 
 def _name(sweep: list[str], recipe: str) -> str:
-    """A sweep's name: its file's, or the folder's of a sweep.py, or else the recipe's."""
+    """A sweep's name: its file's, a sweep.py's folder's, or else the recipe's, or the run's of a config.json."""
     files = [text.partition(".py")[0] for text in sweep if "=" not in text]
     path = Path(files[0] if files else recipe.partition(".py")[0])
-    return path.absolute().parent.name if path.name == "sweep" else path.name
+    return path.absolute().parent.name if path.name in ("sweep", "config.json") else path.name
 
 
 def _local_path(workdir: str) -> Path:

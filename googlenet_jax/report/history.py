@@ -16,7 +16,7 @@ from googlenet_jax.config.from_json import read_json
 from googlenet_jax.runs.directory import CONFIG
 from googlenet_jax.runs.lines import Line, read_lines
 
-_CURVES = ("top1", "top5", "loss", "learning_rate", "gradient_norm", "loss_scale", "skipped", "images_per_second")
+_CURVES = ("top1", "top5", "loss", "learning_rate", "gradient_norm", "loss_scale", "skipped_steps", "images_per_second")
 _MOST_POINTS = 400  # of a curve
 
 

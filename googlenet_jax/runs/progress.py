@@ -23,7 +23,7 @@ class Progress(NamedTuple):
 
     def reached(self, epoch: float) -> bool:
         """Whether the newest checkpoint is of this epoch or a later one."""
-        return self.step > 0 and self.step >= self._step_at(epoch)
+        return self.step > 0 and epoch < math.inf and self.step >= self._step_at(epoch)
 
     def measured(self, split: str, name: str) -> list[tuple[float, float]]:
         """What was measured under a name: (epoch, value) in order."""

@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -17,7 +18,7 @@ from googlenet_jax.sweep.space import Overrides, Space, read_space
 from googlenet_jax.sweep.trials import Trial, hash_of, make_trial
 
 _MEASURES = ("loss", "top1", "top5")
-_TRIES = 100  # drawn points that were there already, after which the ranges count as exhausted
+_TRIES = 100  # drawn points that were there already, after which another way to draw is taken
 
 
 class Objective(NamedTuple):
@@ -96,9 +97,15 @@ class Definition:
             raise UserError(f"{next(iter(self.space.ranges))} has a range: say how many points to draw by --trials N")
         if self.trials and not self.space.ranges:
             raise UserError("--trials counts points of a search, and no field has a range such as log(1e-3,1)")
+        if self.search != "random" and not self.trials:
+            raise UserError(f"--search {self.search} draws points of ranges, and no field has one such as log(1e-3,1)")
         uneven = {"num_epochs", "eval.every_epochs"} & set(self.space.fields)
         if self.eta and uneven:
             raise UserError(f"--prune compares trials at the same epochs: {min(uneven)} cannot be swept with it")
+        if self.search != "random" and "num_epochs" in set(self.space.fields) - set(self.space.ranges):
+            raise UserError(f"--search {self.search} compares points by all their trials: num_epochs cannot be a list")
+        if self.eta and len(self.rungs) == 1:
+            raise UserError("--prune has nothing to compare before the end: let config.eval.every_epochs be smaller")
         _ = self.combinations if self.trials else self.listed  # which checks their configurations, and the search
 
     @property
@@ -150,7 +157,10 @@ class Definition:
         return len(self.draw(0, (), set()))
 
     def draw(self, number: int, known: Sequence[Known], taken: set[str]) -> list[Trial]:
-        """The trials of the next point; [] if the ranges are exhausted.
+        """The trials of the next point; [] if the ranges hold no other.
+
+        A search that keeps to where it was gives way to points at random, and these, of ranges that hold a limited
+        number, to the first that was not there.
 
         Args:
           number: of the point.
@@ -158,9 +168,7 @@ class Definition:
           taken: ids of trials that there are.
         """
         refused: UserError | None = None
-        search, objective = SEARCHES[self.search].load(), self.objective
-        for again in range(_TRIES):
-            overrides = search(self.space.ranges, number + again * 1_000_003, known, objective.larger_is_better)
+        for overrides in self._candidates(number, known):
             try:
                 trials = self.point(number, overrides)
             except UserError as error:  # fields that do not go together there
@@ -168,9 +176,25 @@ class Definition:
                 continue
             if not any(trial.id in taken for trial in trials):
                 return trials
-        if refused is not None:
+        if refused is not None and (not taken or self._every_point is None):
             raise refused
         return []
+
+    def _candidates(self, number: int, known: Sequence[Known]) -> Iterator[Overrides]:
+        ranges, larger = self.space.ranges, self.objective.larger_is_better
+        for search in dict.fromkeys((self.search, "random")):
+            draw = SEARCHES[search].load()
+            for again in range(_TRIES):
+                yield draw(ranges, number + again * 1_000_003, known, larger)
+        yield from self._every_point or ()
+
+    @property
+    def _every_point(self) -> Iterator[Overrides] | None:
+        """All points of the ranges; None if some hold numbers without end."""
+        values = [span.values for span in self.space.ranges.values()]
+        if any(found is None for found in values):
+            return None
+        return (dict(zip(self.space.ranges, point, strict=True)) for point in itertools.product(*values))  # type: ignore[arg-type]
 
     def to_json(self) -> str:
         """For `sweep.json`."""

@@ -59,12 +59,14 @@ class SweepDirectory:
                 raise UserError(
                     f"{self.path}: {who} drives this sweep; wait for it, or see googlenet sweep {self.path}"
                 )
-            self._define(definition)
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()
-            yield
-            file.truncate(0)
+            try:
+                self._define(definition)
+                yield
+            finally:
+                file.truncate(0)
 
     def driver(self) -> str:
         """Who drives it at the moment, as "process 12 on host"; "" for nobody."""
@@ -134,9 +136,10 @@ class SweepDirectory:
 
 
 def _recipe_name(recipe: str) -> str:
-    """A recipe's file without the folder and the argument: either may move."""
+    """A recipe's file without the folder and the argument: either may move. Of a run's config.json it is the run's."""
     head, dot, _ = recipe.partition(".py")
-    return Path(head + dot).name
+    path = Path(head + dot)
+    return path.name if dot else path.parent.name
 
 
 def _makes_sense(line: dict[str, Any]) -> bool:

@@ -75,9 +75,9 @@ class Driver:
 
     def _add(self, trials: list[Trial]) -> None:
         new = [trial for trial in trials if trial.id not in self._stored]
-        self._directory.add(new, self._definition)
-        for trial in trials:
+        for trial in trials:  # before they are known, since who looks on reads the configurations of those that are
             self._directory.write_config(trial, self._definition)
+        self._directory.add(new, self._definition)
         for trial in trials:
             number = len(self.trials)
             self.trials.append(trial)
@@ -119,7 +119,7 @@ class Driver:
         return self._directory.job(trial.id, min(task.until, trial.num_epochs))
 
     def run(self, told: Callable[[], None] = lambda: None) -> str:
-        """Runs the sweep; a signal stops it, with every training saved.
+        """Runs the sweep; a signal stops it, with every training saved that does not go on without this process.
 
         Args:
           told: called after each event, and a few times a second.
@@ -143,7 +143,8 @@ class Driver:
         while True:
             if stop.received and not stopping:
                 stopping = True
-                log.info("%s: %d trials are told to save and stop", stop.received, self._executor.running())
+                if not self._executor.lasting:
+                    log.info("%s: %d trials are told to save and stop", stop.received, self._executor.running())
                 self._executor.stop()
             if not stopping:
                 self._start()
@@ -194,7 +195,7 @@ class Driver:
             known = [self._known(point) for point in self._points if point]
             trials = definition.draw(number, known, set(self._numbers))
             if not trials:
-                log.warning("the ranges hold no more than %d points", number)
+                log.warning("the ranges hold no more points than the %d that there are", number)
         if trials:
             self._add(trials)
             return

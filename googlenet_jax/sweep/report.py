@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from googlenet_jax.sweep.definition import Objective
-from googlenet_jax.sweep.results import STATES, WAITING, Row
+from googlenet_jax.sweep.results import STATES, Row
 from googlenet_jax.sweep.statistics import Group, Verdict
 from googlenet_jax.system.files import replace_file
 from googlenet_jax.system.pages import build_page
@@ -91,7 +91,7 @@ def _trial(row: Row, fields: Sequence[str], most: int) -> dict[str, Any]:
         "attempts": row.attempts,
         "job": row.job,
         "error": row.error,
-        "log": "" if row.state == WAITING else f"logs/{row.id}.log",
+        "log": f"logs/{row.id}.log" if row.attempts else "",
         "curve": [[_measured(epoch), _measured(value)] for epoch, value in _thinned(row.curve, most)],
     }
 

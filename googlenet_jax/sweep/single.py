@@ -10,7 +10,7 @@ from googlenet_jax.runs.directory import changes_of
 from googlenet_jax.runs.progress import read_progress
 from googlenet_jax.sweep.attempts import Attempts
 from googlenet_jax.sweep.executors.base import Executor, Job
-from googlenet_jax.system.files import replace_file
+from googlenet_jax.system.files import json_lines, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -42,4 +42,5 @@ def submit(config: ml_collections.ConfigDict, workdir: Path, until: float | None
         replace_file(job.config, to_json(config) + "\n")
         executor.start([job])
     log.info("what it prints: tail -F %s", attempts.log)
-    log.info("stop it for good: scancel --name googlenet-%s", workdir.name)
+    for line in json_lines(files / "jobs.jsonl")[-1:]:
+        log.info("stop it for good: scancel %s", line["job"])

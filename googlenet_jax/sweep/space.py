@@ -35,6 +35,13 @@ class Range(NamedTuple):
     high: float = 0.0
     choices: tuple[Any, ...] = ()
 
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """All that it holds, in order; None for those of numbers in between."""
+        if self.kind == "choice":
+            return self.choices
+        return range(int(self.low), int(self.high) + 1) if self.kind == "int" else None
+
     def at(self, share: float) -> Any:
         """The value at a share, 0 to 1, of the range."""
         if self.kind == "choice":

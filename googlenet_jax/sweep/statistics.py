@@ -116,8 +116,8 @@ def judge(groups: Sequence[Group], rows: Sequence[Row], objective: Objective) ->
 
 
 def _welch(one: Sequence[Any], other: Sequence[Any]) -> float:
-    if len(set(one)) == len(set(other)) == 1:  # no spread, of which the test would make 0 / 0
-        return 1.0 if one[0] == other[0] else 0.0
+    if len(set(one)) == len(set(other)) == 1:  # no spread, of which the test would make 0 / 0: by permutations
+        return 1.0 if one[0] == other[0] else 2 / math.comb(len(one) + len(other), len(one))
     with warnings.catch_warnings():  # of a group without spread, which the test can do
         warnings.simplefilter("ignore", RuntimeWarning)
         return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
@@ -136,10 +136,10 @@ def importance(rows: Sequence[Row]) -> dict[str, float]:
     """How much each field decides the objective: permutation importance in a random forest, 0..1, summing to 1.
 
     Args:
-      rows: of the sweep; finished and paused ones with a value are used.
+      rows: of the sweep; those with a value are used, wherever they ended.
 
     Returns:
-      By field, the largest first; {} where fewer than 8 trials or two fields vary.
+      By field, the largest first; {} where fewer than 8 trials or two fields vary, or none decides anything.
     """
     used = [row for row in rows if row.objective is not None]
     names = [name for name in (used[0].fields if used else {}) if len({repr(r.fields[name]) for r in used}) > 1]
@@ -152,13 +152,17 @@ def importance(rows: Sequence[Row]) -> dict[str, float]:
     targets = [row.objective for row in used]
     forest = RandomForestRegressor(200, random_state=0).fit(columns, targets)
     found = permutation_importance(forest, columns, targets, n_repeats=10, random_state=0).importances_mean
-    total = sum(max(value, 0.0) for value in found) or 1.0
+    total = sum(max(value, 0.0) for value in found)
+    if not total:
+        return {}
     shares = {name: max(float(value), 0.0) / total for name, value in zip(names, found, strict=True)}
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def _number(value: Any, all_values: list[Any]) -> float:
-    """A field's value as a number: itself, or its place among those there are."""
+    """A field's value as a number: itself, or its place among those that are none, which lie below all numbers."""
     if isinstance(value, int | float):
         return float(value)
-    return float(sorted({repr(v) for v in all_values}).index(repr(value)))
+    others = sorted({repr(v) for v in all_values if not isinstance(v, int | float)})
+    least = min((v for v in all_values if isinstance(v, int | float)), default=0.0)
+    return float(least) - 1.0 - others.index(repr(value))

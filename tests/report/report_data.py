@@ -21,7 +21,7 @@ LABELS = (
     "golf ball",
     "parachute",
 )
-CURVES = ("loss", "top1", "top5", "learning_rate", "gradient_norm", "loss_scale", "skipped", "images_per_second")
+CURVES = ("loss", "top1", "top5", "learning_rate", "gradient_norm", "loss_scale", "skipped_steps", "images_per_second")
 BLOCKS = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 
 
@@ -213,13 +213,13 @@ def _curves(rng: np.random.Generator) -> list[dict[str, Any]]:
             "learning_rate": 0.1 * 10.0 ** -(3 * x // (epochs + 1)),
             "gradient_norm": 3 * np.exp(-x / 9),
             "loss_scale": np.full(epochs, 32768.0),
-            "skipped": np.zeros(epochs),
+            "skipped_steps": np.zeros(epochs),
             "images_per_second": np.full(epochs, 120.0),
         }
         for k, name in enumerate(CURVES):
             for split in ("train", "val") if name in ("loss", "top1", "top5") else ("train",):
                 shift = {"loss": 0.25, "top1": -0.04, "top5": -0.01}[name] if split == "val" else 0.0
-                still = name in ("learning_rate", "loss_scale", "skipped")
+                still = name in ("learning_rate", "loss_scale", "skipped_steps")
                 y = values[name] * (1 if still else 1 + noise[k]) + shift
                 sd = [] if seeds == 1 else [0.0] if still else [0.02]
                 points = [[float(at), float(value), *sd] for at, value in zip(x, y, strict=True)]

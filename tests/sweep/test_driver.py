@@ -151,6 +151,12 @@ def test_exhausted_ranges_end_the_sweep(tmp_path):
     assert len(table(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("search", ["random", "tpe"])
+def test_a_range_is_used_up_before_it_counts_as_exhausted(tmp_path, search):
+    drive(tmp_path, define("seed=int(1,9)", trials=10, search=search), FakeExecutor(1, quality))
+    assert sorted(trial["overrides"]["seed"] for trial in SweepDirectory(tmp_path).trials()) == [*range(1, 10)]
+
+
 def test_fewer_points_are_fewer_rows_and_a_lost_one_is_drawn_again(tmp_path):
     ranges = ("model.dropout=uniform(0,0.9)",)
     drive(tmp_path, define(*ranges, trials=6, prune="asha"), FakeExecutor(2, quality))

@@ -13,7 +13,9 @@ from googlenet_jax.sweep.executors.base import Job, Placement
 from googlenet_jax.sweep.executors.local import Local, visible_gpus
 
 PROGRAM = """
-import json, os, sys, time
+import json, os, signal, sys, time
+if "DEAF" in os.environ:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 at = sys.argv.index("--workdir")
 given = {"cores": sorted(os.sched_getaffinity(0)), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"), "argv": sys.argv[1:]}
 open(sys.argv[at + 1] + ".json", "w").write(json.dumps(given))
@@ -42,6 +44,7 @@ def ended(executor, count):
 
 
 def test_gpus_and_cores_are_shared_out(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_PLATFORMS")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
     before = os.sched_getaffinity(0)
     jobs = min(2, len(before))
@@ -88,21 +91,29 @@ def test_a_training_that_an_earlier_driver_started_is_stopped_too(tmp_path, monk
 
 def test_a_second_stop_kills(tmp_path, monkeypatch):
     monkeypatch.setenv("SLEEP", "60")
+    monkeypatch.setenv("DEAF", "1")
     executor, mine = local(tmp_path, 1), job(tmp_path, "a")
     executor.start([mine])
+    while not Path(f"{mine.workdir}.json").exists():
+        time.sleep(0.02)
     executor.stop()
     assert executor.free() == 0
+    assert executor.wait() == []
     executor.stop()
     ((_, outcome),) = ended(executor, 1)
-    assert outcome.kind in ("saved", "crashed")
+    assert outcome.kind == "crashed"
+    assert outcome.error.startswith("killed by SIGKILL")
 
 
 def test_more_jobs_than_devices_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"this machine has \d+ cores; ask for at most"):
         local(tmp_path, 10_000)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert visible_gpus() == []  # JAX is told to keep to CPUs here
+    monkeypatch.delenv("JAX_PLATFORMS")
     if len(os.sched_getaffinity(0)) > 1:
         with pytest.raises(UserError, match="--jobs 2: this machine has 1 GPUs"):
             local(tmp_path, 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert visible_gpus() == []
+    for none in ("", "-1", "-1,0"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert visible_gpus() == []

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -32,6 +31,11 @@ def table(path):
     with (path / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [{k: row[k] for k in row if k not in ("images_per_second", "seconds", "attempts")} for row in rows]
+
+
+def measured(path):
+    """Lines that the trials of a sweep have written so far."""
+    return sum(len(file.read_text().splitlines()) for file in path.glob("*/metrics.jsonl"))
 
 
 @pytest.fixture(scope="session")
@@ -71,10 +75,13 @@ def test_a_sweep_leaves_its_answer(swept):
 def test_a_killed_driver_and_its_trainings_end_in_the_same_table(swept, tmp_path):
     path, _ = swept
     arguments = command(tmp_path, *ASKED)
-    rng = random.Random(1)
     for kill_trainings in (False, True):
         driver = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        time.sleep(rng.uniform(2, 6))
+        written, deadline = measured(tmp_path), time.monotonic() + 50
+        while measured(tmp_path) == written:  # something is trained
+            assert time.monotonic() < deadline
+            assert driver.poll() is None
+            time.sleep(0.05)
         driver.kill()
         driver.wait()
         if kill_trainings:
@@ -136,6 +143,12 @@ def test_what_a_sweep_found_is_shown(swept, run_command):
         (["--sweep", "seed=0", "--prune", "hyperband"], "asha:ETA"),
         (["--sweep", "num_epochs=1,2", "--prune", "asha"], "num_epochs cannot be swept with it"),
         (["--sweep", "seed=0", "--search", "grid"], "the search 'grid' is not known"),
+        (["--sweep", "seed=0", "--search", "tpe"], "no field has one such as log(1e-3,1)"),
+        (
+            ["--sweep", "num_epochs=1,2", "--sweep", "seed=int(0,9)", "--trials", "3", "--search", "tpe"],
+            "num_epochs cannot be a list",
+        ),
+        (["--sweep", "seed=0,1", "--prune", "asha", "--config.eval.every_epochs=3"], "nothing to compare before"),
         (["--sweep", "seed=0", "--executor", "slurn"], "did you mean 'slurm'?"),
         (["--sweep", "seed=0", "--jobs", "999"], "this machine has"),
         (["--sweep", "seed=0", "--jobs", "0"], "is not a whole number above 0"),

@@ -144,7 +144,7 @@ const CURVES = [
   { name: "learning_rate", title: "Learning rate", log: 3 },
   { name: "gradient_norm", title: "Gradient norm", log: 30 },
   { name: "loss_scale", title: "Loss scale", log: 3 },
-  { name: "skipped", title: "Skipped steps", least: 1, whole: true },
+  { name: "skipped_steps", title: "Skipped steps", least: 1, whole: true },
   { name: "images_per_second", title: "Images a second", least: 0 },
 ];
 
@@ -211,7 +211,7 @@ function howItTrained(run) {
     if (seeds > 1)
       told.push(`Mean of ${seeds} seeds: top-1 ends at ${percent(last[1])} ± ${percent(last[2])} (standard deviation).`);
     told.push(
-      best === last
+      best === last && top1.length > 1
         ? `Top-1 on validation images was still at its best, ${percent(last[1])}, at the end ` +
             `(epoch ${brief(last[0])}): a longer training may gain more.`
         : `Top-1 on validation images was best at epoch ${brief(best[0])}, ${percent(best[1])}, and ends at ` +

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -138,10 +139,11 @@ def _send(process: int, number: int) -> None:
 
 def visible_gpus() -> list[str]:
     """The GPUs of NVIDIA's that a process here would see, as CUDA_VISIBLE_DEVICES names them."""
-    if (given := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in given.split(",") if name.strip()]
     if os.environ.get("JAX_PLATFORMS") == "cpu":
         return []
+    if (given := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        names = [name.strip() for name in given.split(",")]
+        return [name for name in itertools.takewhile(lambda name: name != "-1", names) if name]
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
 
 
