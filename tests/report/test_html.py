@@ -219,6 +219,13 @@ def test_the_matrix_tells_of_its_cells(written, reader):
     assert len(reader.all("#cell-cards button")) == 3 and "images.csv" in reader.one("#cell-cards .note").text
 
 
+def test_counts_stand_out_from_their_cells(written, reader):
+    """Of the light page's colours: white on blue is told by WCAG 2 to have a contrast of 6.3, on blue at 0.63 of 2.9."""
+    reader.open(written())
+    chosen = "return legible('#0b62a8', arguments[0], '#fff', ['#1c2024', '#fff'])"
+    assert [reader.run(chosen, opacity) for opacity in (0.2, 0.63, 1.0)] == ["#1c2024", "#1c2024", "#fff"]
+
+
 def test_the_matrix_of_many_classes_is_found_by_its_pairs(written, reader):
     reader.open(written(MANY, 50))
     reader.one("#pairs .pair").click()
@@ -231,6 +238,9 @@ def test_curves_tell_their_values_and_runs_can_be_hidden(written, reader):
     data = report_data()
     reader.open(written())
     chart = reader.one('[data-curve="top1"] svg')
+    drawn, shown = reader.run("return [arguments[0].viewBox.baseVal.width, arguments[0].clientWidth]", chart)
+    assert drawn == shown  # the pointer is looked for where it was drawn
+    assert reader.one('[data-curve="skipped_steps"] svg')
     chart.send_keys("\ue011")  # the first epoch
     (first,) = (c["points"][0] for c in data["curves"] if (c["name"], c["split"], c["run"]) == ("top1", "val", "short"))
     assert f"short, val: {100 * first[1]:.1f}" in reader.one("#tip").text.replace("\xa0", " ")

@@ -99,11 +99,11 @@ function plainTable(caption, heads, rows) {
   return element("div", { class: "box", tabindex: 0, role: "group", "aria-label": caption }, table);
 }
 
-/** Draws into `host` now and whenever its width changes. */
+/** Draws into `host` now and whenever the width inside its padding changes. */
 function responsive(host, draw) {
   let last = 0;
-  new ResizeObserver(() => {
-    const width = Math.floor(host.clientWidth);
+  new ResizeObserver(([entry]) => {
+    const width = Math.floor(entry.contentRect.width);
     if (!width || width === last) return;
     last = width;
     draw(width);

@@ -220,7 +220,8 @@ function howItTrained(run) {
   }
   if (loss.length > 2 && trained.length) {
     const least = loss.reduce((a, b) => (b[1] < a[1] ? b : a));
-    if (loss.at(-1)[1] > 1.05 * least[1])
+    const then = trained.reduce((a, b) => (Math.abs(b[0] - least[0]) < Math.abs(a[0] - least[0]) ? b : a));
+    if (loss.at(-1)[1] > 1.05 * least[1] && trained.at(-1)[1] < then[1])
       told.push(
         `Its loss there rises since epoch ${brief(least[0])}, from ${brief(least[1])} to ${brief(loss.at(-1)[1])}, ` +
           `while that on training images ends at ${brief(trained.at(-1)[1])}: it learns them by heart.`,

@@ -31,6 +31,25 @@ function describeCell(row, column) {
     : `${nameOf(t)}, taken for ${nameOf(p)}: ${of} (${roundPercent(share)})`;
 }
 
+/** Of colours for a text the one that stands out most (WCAG 2) on a colour that lies over another with this opacity. */
+function legible(over, alpha, under, texts) {
+  const channels = (colour) => {
+    const digits = colour.length < 7 ? [...colour.slice(1)].flatMap((digit) => [digit, digit]).join("") : colour.slice(1);
+    return [0, 2, 4].map((at) => parseInt(digits.slice(at, at + 2), 16) / 255);
+  };
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const below = channels(under);
+  const ground = luminance(channels(over).map((v, k) => alpha * v + (1 - alpha) * below[k]));
+  const contrast = (text) => {
+    const light = luminance(channels(text));
+    return (Math.max(light, ground) + 0.05) / (Math.min(light, ground) + 0.05);
+  };
+  return texts.reduce((best, text) => (contrast(text) > contrast(best) ? text : best));
+}
+
 function drawMatrix() {
   const canvas = byId("matrix");
   const { side, left, top } = frame;
@@ -64,13 +83,14 @@ function drawMatrix() {
   }
   const size = Math.max(step - (step >= 6 ? 1 : 0), 1.4); // else a count among a thousand classes is no whole pixel
   const [right, wrong] = [tone("--right"), tone("--wrong")];
+  const toneOf = (row, column, share) =>
+    row === column ? [right, 0.15 + 0.85 * share] : [wrong, Math.min(1, 0.1 + 1.6 * Math.sqrt(share))];
   const inSight = cells.filter(
     ([row, column]) =>
       row > sight.y - 1 && row < sight.y + sight.span && column > sight.x - 1 && column < sight.x + sight.span,
   );
   for (const [row, column, , share] of inSight) {
-    pen.fillStyle = row === column ? right : wrong;
-    pen.globalAlpha = row === column ? 0.15 + 0.85 * share : Math.min(1, 0.1 + 1.6 * Math.sqrt(share));
+    [pen.fillStyle, pen.globalAlpha] = toneOf(row, column, share);
     pen.fillRect(x(column) + (step >= 6 ? 0.5 : 0), y(row) + (step >= 6 ? 0.5 : 0), size, size);
   }
   pen.globalAlpha = 1;
@@ -79,8 +99,8 @@ function drawMatrix() {
   if (step >= 20) {
     pen.font = font(Math.min(14, step * 0.42));
     for (const [row, column, count, share] of inSight) {
-      const strong = row === column ? share > 0.55 : share > 0.1;
-      pen.fillStyle = strong ? tone("--on") : tone("--ink");
+      const [over, alpha] = toneOf(row, column, share);
+      pen.fillStyle = legible(over, alpha, tone("--card"), [tone("--ink"), tone("--on")]);
       pen.fillText(count, x(column + 0.5), y(row + 0.5));
     }
   }

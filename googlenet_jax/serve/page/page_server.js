@@ -180,6 +180,11 @@ async function checkFile(file) {
   }
 }
 
+function unreachable() {
+  const hint = "See that it is running and that this device is connected, then try again.";
+  return new Refusal("Cannot reach the server", { hint, again: true });
+}
+
 async function post(file, model, signal) {
   const query = new URLSearchParams({ format: "json" });
   if (model) query.set("model", model.name);
@@ -190,8 +195,7 @@ async function post(file, model, signal) {
     return await fetch(`api?${query}`, { method: "POST", body, headers: authorisation(), signal });
   } catch (error) {
     if (signal.aborted) throw error;
-    const hint = "See that it is running and that this device is connected, then try again.";
-    throw new Refusal("Cannot reach the server", { hint, again: true });
+    throw unreachable();
   }
 }
 
@@ -207,6 +211,7 @@ async function classify(file, signal, tell) {
     const used = access.token;
     const response = await post(file, model, signal);
     const answer = await response.json().catch(() => ({}));
+    if (response.ok && !answer.predictions) throw unreachable(); // the connection broke within the answer
     if (response.ok) return { model: answer.model, prediction: answer.predictions[0] };
     if (response.status === 401) {
       tell("Waiting for the access token");

@@ -174,6 +174,7 @@ function showTrials() {
     (event) => event.target.closest("a") || pin(Number(rowAt(event).dataset.trial)),
   );
   trialTable.body.addEventListener("focusin", (event) => reach(rowAt(event)));
+  trialTable.body.addEventListener("focusout", () => hover(null));
   trialTable.body.addEventListener("keydown", (event) => {
     const row = rowAt(event),
       step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];

@@ -45,6 +45,7 @@ function roundNumbers(low, high, log) {
     const steps = Math.log10(high / low) < 2 ? [1, 2, 5] : [1];
     for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
       for (const step of steps) found.push(Number(`${step}e${e}`));
+    if (found.filter((value) => value >= low && value <= high).length < 2) return roundNumbers(low, high, false);
   } else {
     const power = 10 ** Math.floor(Math.log10((high - low) / 4));
     const step = [1, 2, 5, 10].map((s) => s * power).find((s) => (high - low) / s <= 5.5);
