@@ -157,7 +157,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     return machine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3() -> Iterator[None]:
     """An S3 server on this machine; bucket `bucket` exists."""
     import s3fs

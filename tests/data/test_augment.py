@@ -66,6 +66,18 @@ def test_recolor_by_its_definition():
     assert ratio.std() < 1e-3
     saturated = np.asarray(recolor(image, jax.random.key(3), 0.0, 0.0, 0.5))
     np.testing.assert_allclose(saturated @ np.array([0.299, 0.587, 0.114]), gray, rtol=1e-4)
+    keys = jax.random.split(jax.random.key(5), 200)
+    for place, center in enumerate((0.0, gray.mean(), gray[..., None])):
+        amounts = [0.0, 0.0, 0.0]
+        amounts[place] = 0.5
+        changed = np.asarray(jax.vmap(lambda key, a=amounts: recolor(image, key, *a))(keys))
+        far = np.abs(image - center) > 5
+        drawn = np.array([((one - center) / (image - center))[far & (one > 0) & (one < 255)].mean() for one in changed])
+        assert 0.5 <= drawn.min() < 0.6 and 1.4 < drawn.max() <= 1.5 + 1e-3
+        assert drawn.mean() == pytest.approx(1, abs=0.07)
+        name = ("brightness", "contrast", "saturation")[place]
+        config = small_config(augment__crop="none", augment__flip=False, **{f"augment__{name}": 0.5}).augment
+        assert np.abs(np.asarray(augment(image[None], keys[:1], config)) - image).max() > 1
     turned = np.asarray(recolor(image, jax.random.key(4), 0.0, 0.0, 0.0, 0.5))
     np.testing.assert_allclose(turned @ np.array([0.299, 0.587, 0.114]), gray, rtol=2e-3)  # hue keeps luma
     assert np.abs(turned - image).mean() > 2

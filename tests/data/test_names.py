@@ -68,6 +68,7 @@ def test_they_are_evaluated_and_predicted(odd):
         assert "[red]?[31m" in printed
 
 
+@pytest.mark.slow
 def test_they_are_packed(odd, tmp_path):
     folder, run, _ = odd
     output = tmp_path / os.fsdecode(b"caf\xe9")

@@ -220,7 +220,7 @@ def test_the_matrix_tells_of_its_cells(written, reader):
 
 
 def test_counts_stand_out_from_their_cells(written, reader):
-    """Of the light page's colours: white on blue is told by WCAG 2 to have a contrast of 6.3, on blue at 0.63 of 2.9."""
+    """Of the light page's colours: on blue, by WCAG 2, white has a contrast of 6.3, on blue at 0.63 of 2.9."""
     reader.open(written())
     chosen = "return legible('#0b62a8', arguments[0], '#fff', ['#1c2024', '#fff'])"
     assert [reader.run(chosen, opacity) for opacity in (0.2, 0.63, 1.0)] == ["#1c2024", "#1c2024", "#fff"]

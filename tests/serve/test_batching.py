@@ -88,9 +88,13 @@ def test_what_gathers_goes_together_and_each_gets_its_own(device, batcher, model
 
 
 def test_nothing_waits_for_company(device, batcher, model):
-    put(batcher, model).future.result(10)
-    put(batcher, model).future.result(10)
+    with mock.patch.object(batcher._changed, "wait", wraps=batcher._changed.wait) as wait:
+        put(batcher, model).future.result(10)
+        put(batcher, model).future.result(10)
     assert device.batches == [1, 1]
+    assert {call.args or call.kwargs.get("timeout") for call in wait.call_args_list} <= {
+        None
+    }  # until there is an image
 
 
 def test_a_delay_gathers(device, model):

@@ -73,9 +73,9 @@ def log_as_before():
     log.handlers[:], log.level, log.propagate = before
 
 
-@pytest.fixture(scope="module")
-def run(request):
-    return request.getfixturevalue("finished_run")
+@pytest.fixture
+def run(finished_run):
+    return finished_run
 
 
 def test_it_serves_reads_again_and_stops_without_losing_a_request(run):

@@ -96,6 +96,7 @@ def test_results_that_cannot_be_written_are_no_success(finished_run):
     assert "No space left" in result.stderr
 
 
+@pytest.mark.slow
 def test_evaluation_and_use_may_see_larger_images_than_training(tmp_path):
     config = small_config(eval__image_size=48)
     train_and_evaluate(config, tmp_path, until=1)

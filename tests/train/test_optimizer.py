@@ -60,8 +60,17 @@ def test_clipping_bounds_the_global_norm():
     assert float(optax.tree.norm(updates)) == pytest.approx(0.5, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["rmsprop", "adamw"])
-def test_other_optimizers_give_finite_updates(name):
-    optimizer = make_optimizer(small_config(optimizer__name=name, optimizer__weight_decay=0.1).optimizer)
+@pytest.mark.parametrize(
+    ("name", "decayed_too", "alone"),
+    [
+        ("adamw", 1 + 0.1, 1.0),  # Adam's first step is the gradient's sign; decay stands beside it
+        ("rmsprop", 1.1 / (0.1 * 1.1**2) ** 0.5, 1 / 0.1**0.5),  # by the root of a tenth of the squared gradient
+    ],
+)
+def test_the_first_step_of_other_optimizers(name, decayed_too, alone):
+    exclude = {"optimizer__weight_decay_exclude": ("norm", "bias")}
+    optimizer = make_optimizer(small_config(optimizer__name=name, optimizer__weight_decay=0.1, **exclude).optimizer)
     updates, _ = optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS)
-    assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(updates))
+    np.testing.assert_allclose(updates["conv1"]["kernel"], decayed_too, rtol=1e-4)
+    np.testing.assert_allclose(updates["conv1"]["bias"], alone, rtol=1e-4)
+    np.testing.assert_allclose(updates["conv1"]["bn"]["scale"], alone, rtol=1e-4)

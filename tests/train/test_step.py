@@ -50,6 +50,40 @@ def test_eight_devices_train_as_one_does():
     assert difference(one[0], eight[0]) < 1e-5
 
 
+def after_one_step(config, step):
+    """Variables before, and the state after the step of this number, from a new training's variables."""
+    training = build_training(config, 16, 4)
+    state, measured = training.start()
+    before = training.take(state)
+    state, _ = training.step(training.place(before.replace(step=jnp.int32(step))), measured, *training.split(batch()))
+    return jax.device_get((before.variables, training.take(state)))
+
+
+def test_a_later_step_has_its_own_rate_and_average():
+    still = {"augment__crop": "none", "augment__flip": False, "model__dropout": 0.0}
+    falling = {"schedule__name": "exponential", "schedule__warmup_epochs": 0.0, "schedule__decay_epochs": 100.0}
+    config = small_config(num_devices=2, optimizer__ema_decay=0.9, schedule__decay_rate=0.5, **still, **falling)
+    before, first = after_one_step(config, 0)
+    _, late = after_one_step(config, 200)
+    assert (first.step, late.step) == (1, 201)
+    moved = jax.tree.map(np.subtract, first.variables["params"], before["params"])
+    less = jax.tree.map(np.subtract, late.variables["params"], before["params"])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a / 4, rtol=1e-3, atol=2e-7), moved, less)
+    for state, kept in ((first, 1 / 10), (late, 0.9)):  # of the average, early on (1 + step) / (10 + step)
+        wanted = jax.tree.map(lambda old, new, k=kept: k * old + (1 - k) * new, before, state.variables)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6), wanted, state.ema)
+
+
+def test_chance_is_another_at_each_step():
+    config = small_config(num_devices=2)
+    _, first = after_one_step(config, 0)
+    _, again = after_one_step(config, 0)
+    _, second = after_one_step(config, 1)
+    assert difference(first, again) == 0
+    gradients = [jax.tree.leaves(state.opt_state)[-1] for state in (first, second)]  # the momentum, whatever the rate
+    assert np.abs(gradients[0] - gradients[1]).max() > 1e-3
+
+
 def test_accumulated_parts_give_the_whole_batchs_gradient():
     """Without batch norm and dropout, whose results depend on the parts."""
     changes = {"model__variant": "mindcv", "model__dropout": 0.0, "num_devices": 2, "optimizer__learning_rate": 0.01}
