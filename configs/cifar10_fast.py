@@ -2,7 +2,7 @@
 
     python launch.py --config configs/cifar10_fast.py:PATH --workdir runs/cifar10_fast
 
-PATH (default: data/cifar10) holds {train,test}/<class>/*.
+PATH (default: data/cifar10) holds {train,test}/<class>/*; --config.dataset.name=cifar:PATH takes the official archive.
 
 Measured on one H200, from the images as JPEGs (quality 75, colours at half the resolution, so less than the originals
 hold): 91.1 % top-1, 99.4 % top-5 at the end (seed 0, n = 1), up to 51,000 images/s, so 41 s of training. 98.9 % of the

@@ -1,4 +1,4 @@
-"""Which learning rate and weight decay suit the digits: a grid, and the same ranges for a search."""
+"""Which learning rate and weight decay suit the digits: a grid, and seeds."""
 
 from collections.abc import Iterator
 
