@@ -36,8 +36,13 @@ def splice(
     rows = -(-frame.height // frame.mcu_height)
     units = -(-frame.width // frame.mcu_width)
     across, odd = divmod(len(offsets) - 1, rows)
-    sizes = np.diff(offsets.astype(np.int64))  # signed, so that a damaged index does not pass for a long one
+    signed = offsets.astype(np.int64)  # so that a damaged index does not pass for a long one
+    sizes = np.diff(signed)
     if odd or not across or units % across or sizes.min() < 2 or frame.scan_at + int(offsets[-1]) > len(data):
+        raise ValueError("an index of tiles that does not fit its image")
+    scan = np.frombuffer(data, np.uint8, offset=frame.scan_at)
+    kinds = scan[signed[1:] - 1]  # of markers: restarts, and behind the last interval the image's end
+    if signed[0] or (scan[signed[1:] - 2] != 0xFF).any() or (kinds[:-1] & 0xF8 != 0xD0).any() or kinds[-1] != 0xD9:
         raise ValueError("an index of tiles that does not fit its image")
     tile_width = units // across * frame.mcu_width
     first, last = max(left, 0) // tile_width, min(-(-right // tile_width), across)
