@@ -58,6 +58,10 @@ def test_every_family_computes_the_same_elsewhere(variant, name, tmp_path):
     assert result.difference < 2e-5 and result.agreement == result.images == 9
     again = gn.load(tmp_path / f"net.{name}")
     assert (again.labels, again.step, again.description.source) == (net.labels, 3, "runs/here")
+    if name == "stablehlo":  # by JAX alone, as docs/export.md says
+        program = jax.export.deserialize(bytearray(zipfile.ZipFile(tmp_path / "net.stablehlo").read("program")))
+        crops = sample_crops(size, 2)
+        np.testing.assert_allclose(program.call(crops)[0], again.outputs(crops)[0], rtol=1e-5, atol=1e-6)
     assert again.preprocess == net.preprocess.replace(image_size=size, network_size=size)
     crops = sample_crops(size, 2)
     np.testing.assert_allclose(again.classify(crops), jax.nn.softmax(reference(net, crops, options)[0]), atol=1e-5)

@@ -102,6 +102,28 @@ def test_trainings_that_differ_in_seed_and_rate_alone_compile_once():
     assert program() == program(seed=3, optimizer__learning_rate=0.7) != program(optimizer__weight_decay=0.1)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model__sync_batch_norm": False},
+        {"model__window_5x5": 3},
+        {"model__aux_dropout": 0.1},
+        {"loss__aux_weight": 0.7},
+        {"loss__label_smoothing": 0.3},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_field_is_in_the_step(change):
+    def program(**changes):
+        config = small_config(num_devices=2, model__aux_heads=True, model__blocks=("3a", "4a"), **changes)
+        training = build_training(config, 16, 4)
+        state = jax.eval_shape(lambda state: pack(state, *training.packings), training.abstract())
+        given = (state, jax.eval_shape(Measured.empty), *training.split(batch()))
+        return training.step.lower(*given).as_text()
+
+    assert program(**change) != program()
+
+
 def test_a_mixed_images_loss_is_the_mixed_loss():
     rng = np.random.default_rng(0)
     logits, share = rng.standard_normal((6, 5)).astype(np.float32), rng.uniform(size=6)

@@ -1,0 +1,33 @@
+"""`googlenet benchmark`: what it measures is no test's business, that it does and says so is."""
+
+import json
+
+import pytest
+
+from googlenet_jax.cli import main as cli
+from googlenet_jax.errors import run_command
+
+
+@pytest.fixture
+def benchmark(finished_run, capsys):
+    """Runs the command in this process and gives what it printed."""
+
+    def run(*arguments):
+        command = ["benchmark", "--checkpoint", str(finished_run), "--seconds", "0.01", *arguments]
+        flags = cli.make_parser().parse_args(command)
+        assert run_command(lambda: flags.run(flags)) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_run_is_timed_by_the_number_of_images(benchmark, finished_run):
+    found = json.loads(benchmark("--batch", "1,3", "--json"))
+    assert [(row["checkpoint"], row["batch"]) for row in found] == [(str(finished_run), n) for n in (1, 3)]
+    for row in found:
+        assert 0 < row["median"] <= row["p99"]
+        assert row["images_per_second"] > 0 and row["decoded_images_per_second"] > 0
+
+
+def test_a_table_has_a_row_for_each(benchmark):
+    assert benchmark("--batch", "2,3").count("│ 2 ") == 1
