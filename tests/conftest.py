@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).parents[1]
 
@@ -159,7 +160,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[None]:
-    """An S3 server on this machine; bucket `bucket` exists."""
+    """An S3 server on this machine; bucket `bucket` exists, and is empty."""
     import s3fs
     from moto.server import ThreadedMotoServer
 
@@ -168,6 +169,7 @@ def s3() -> Iterator[None]:
     address = "http://{}:{}".format(*server.get_host_and_port())
     settings = {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
     with mock.patch.dict(os.environ, settings):
+        urlopen(Request(f"{address}/moto-api/reset", method="POST")).close()  # of what other modules left
         s3fs.S3FileSystem.clear_instance_cache()
         s3fs.S3FileSystem().mkdir("bucket")
         yield

@@ -87,6 +87,8 @@ def test_both_notebooks_install_alike():
 @pytest.mark.slow
 def test_tour_needs_nothing(execute, tmp_path):
     notebook = read(TOUR, DIGITS_EPOCHS=0.2, EPOCHS=0.4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('"model.blocks": "3a,3b"', '"model.blocks": "3a"')  # sooner compiled
     text = execute(notebook)
     assert "runs/digits: step 4, 10 classes: 0, 1, 2, 3, 4, ..." in text
     assert "360 images: top-1 " in text

@@ -141,29 +141,26 @@ def test_a_temperature_goes_along(finished_run, run_command, tmp_path):
     shutil.copytree(finished_run, run)
     before = gn.load(run)
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-    result = run_command("-m", "googlenet_jax.cli", "report", run, "--sample", "0", "--save_temperature")
+    output = tmp_path / "a.html"
+    ask = ["-m", "googlenet_jax.cli", "report", run, "--output", output, "--sample", "0", "--save_temperature"]
+    result = run_command(*ask)
     assert result.returncode == 0, result.stderr
-    net = gn.load(run)
-    fitted = json.loads((run / "report" / "report.json").read_text())["calibration"]
+    assert "top-1" in result.stdout and f"written to {output}" in result.stdout
+    reported = json.loads((tmp_path / "report.json").read_text())
+    assert "left out by --sample 0" in json.dumps(reported)
+    net, fitted = gn.load(run), reported["calibration"]
     assert net.temperature == pytest.approx(fitted["temperature"], rel=1e-5) and net.temperature != 1
     logits = np.log(before.probabilities(images).astype(np.float64)) / net.temperature
     expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     np.testing.assert_allclose(net.probabilities(images), expected, atol=1e-5)
     np.testing.assert_allclose(net.with_temperature_inside().probabilities(images), expected, atol=1e-5)
     data = make_report(str(run), tmp_path / "again.html", sample=0)
-    assert (
-        data["headline"]["loss"]["value"]
-        < json.loads((run / "report" / "report.json").read_text())["headline"]["loss"]["value"]
-    )
+    assert data["headline"]["loss"]["value"] < reported["headline"]["loss"]["value"]
     assert data["headline"]["loss"]["value"] == pytest.approx(evaluate_checkpoints([run])["loss"], rel=1e-4)
 
 
-def test_the_command(run_command, finished_run, tmp_path):
+def test_mistakes_are_told_and_leave_nothing(run_command, finished_run, tmp_path):
     ask = ["-m", "googlenet_jax.cli", "report", finished_run]
-    result = run_command(*ask, "--output", tmp_path / "a.html", "--sample", "0")
-    assert result.returncode == 0, result.stderr
-    assert "top-1" in result.stdout and f"written to {tmp_path / 'a.html'}" in result.stdout
-    assert "left out by --sample 0" in (tmp_path / "report.json").read_text()
     for wrong, error in (
         ([tmp_path, "--output", tmp_path / "b.html"], "has no metrics.jsonl: of several RUNs each is there for its"),
         (["--output", tmp_path / "a.txt"], "the page's name ends in .html"),
