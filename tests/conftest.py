@@ -1,6 +1,7 @@
 """Eight virtual CPU devices for all tests, and a small configuration that they share, so that steps compile once."""
 
 import fcntl
+import logging
 import os
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from PIL import Image
 
 from configs.digits import get_config
 from googlenet_jax import errors
-from googlenet_jax.cli import launch
+from googlenet_jax.cli import launch, main
 from googlenet_jax.system import runtime
 
 runtime.collect_garbage_rarely()
@@ -113,6 +114,26 @@ def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         return status, [line for line in capsys.readouterr().err.splitlines() if line]
 
     return run
+
+
+@pytest.fixture
+def googlenet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """The googlenet command in this process: (status, standard output, standard error)."""
+    monkeypatch.chdir(ROOT)
+    log = logging.getLogger("googlenet_jax")
+    before = log.handlers[:], log.level, log.propagate
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            flags = main.make_parser().parse_args([*map(str, arguments)])
+            status = errors.run_command(lambda: flags.run(flags))
+        except SystemExit as exit:  # of the parser
+            status = int(exit.code or 0)
+        return status, *capsys.readouterr()
+
+    yield run
+    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture(scope="session")

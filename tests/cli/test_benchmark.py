@@ -4,19 +4,15 @@ import json
 
 import pytest
 
-from googlenet_jax.cli import main as cli
-from googlenet_jax.errors import run_command
-
 
 @pytest.fixture
-def benchmark(finished_run, capsys):
-    """Runs the command in this process and gives what it printed."""
+def benchmark(finished_run, googlenet):
+    """Runs the command and gives what it printed."""
 
     def run(*arguments):
-        command = ["benchmark", "--checkpoint", str(finished_run), "--seconds", "0.01", *arguments]
-        flags = cli.make_parser().parse_args(command)
-        assert run_command(lambda: flags.run(flags)) == 0
-        return capsys.readouterr().out
+        status, printed, said = googlenet("benchmark", "--checkpoint", finished_run, "--seconds", "0.01", *arguments)
+        assert status == 0, said
+        return printed
 
     return run
 

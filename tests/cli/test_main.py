@@ -3,11 +3,6 @@
 import pytest
 
 
-@pytest.fixture
-def run(finished_run):
-    return finished_run
-
-
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -18,12 +13,10 @@ def run(finished_run):
         (["summary", "--variant", "papr"], "did you mean 'paper'"),
     ],
 )
-def test_mistakes_are_one_line_and_status_2(run, run_command, arguments, word):
-    arguments = [str(run) if argument == "RUN" else argument for argument in arguments]
-    result = run_command("-m", "googlenet_jax.cli", *arguments)
-    assert result.returncode == 2
-    assert word in result.stderr
-    assert len(result.stderr.splitlines()) == 1, result.stderr
+def test_mistakes_are_one_line_and_status_2(finished_run, googlenet, arguments, word):
+    status, _, said = googlenet(*(finished_run if argument == "RUN" else argument for argument in arguments))
+    assert (status, len(said.splitlines())) == (2, 1), said
+    assert word in said
 
 
 def test_summary_has_the_papers_total(run_command):

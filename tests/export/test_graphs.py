@@ -179,12 +179,12 @@ def test_what_does_not_compute_the_same_is_removed(tmp_path, monkeypatch):
     assert not [*tmp_path.iterdir()]
 
 
-def test_mistakes_are_one_line(finished_run, tmp_path, run_command):
+def test_mistakes_are_one_line(finished_run, tmp_path, googlenet):
     def refused(*arguments):
         given = ["--checkpoint", finished_run, "--output", tmp_path / "a.onnx", "--format", "onnx", *arguments]
-        result = run_command("-m", "googlenet_jax.cli", "export", *given)
-        assert result.returncode == 2 and result.stderr.count("\n") == 1 and not [*tmp_path.iterdir()], result.stderr
-        return result.stderr
+        status, _, said = googlenet("export", *given)
+        assert status == 2 and said.count("\n") == 1 and not [*tmp_path.iterdir()], said
+        return said
 
     assert "needs --calibration" in refused("--precision", "int8")
     assert NOT_HERE["air"] in refused("--format", "air")

@@ -159,13 +159,12 @@ def test_a_temperature_goes_along(finished_run, run_command, tmp_path):
     assert data["headline"]["loss"]["value"] == pytest.approx(evaluate_checkpoints([run])["loss"], rel=1e-4)
 
 
-def test_mistakes_are_told_and_leave_nothing(run_command, finished_run, tmp_path):
-    ask = ["-m", "googlenet_jax.cli", "report", finished_run]
+def test_mistakes_are_told_and_leave_nothing(googlenet, finished_run, tmp_path):
     for wrong, error in (
         ([tmp_path, "--output", tmp_path / "b.html"], "has no metrics.jsonl: of several RUNs each is there for its"),
         (["--output", tmp_path / "a.txt"], "the page's name ends in .html"),
         (["--dataset", "digits", "--output", tmp_path / "b.html"], "digits has 10 classes"),
     ):
-        result = run_command(*ask, *wrong)
-        assert result.returncode == 2 and error in result.stderr, result.stderr
+        status, _, said = googlenet("report", finished_run, *wrong)
+        assert status == 2 and error in said, said
     assert not (tmp_path / "b.html").exists()
