@@ -191,10 +191,10 @@ class Definition:
     @property
     def _every_point(self) -> Iterator[Overrides] | None:
         """All points of the ranges; None if some hold numbers without end."""
-        values = [span.values for span in self.space.ranges.values()]
-        if any(found is None for found in values):
+        values = [found for span in self.space.ranges.values() if (found := span.values) is not None]
+        if len(values) < len(self.space.ranges):
             return None
-        return (dict(zip(self.space.ranges, point, strict=True)) for point in itertools.product(*values))  # type: ignore[arg-type]
+        return (dict(zip(self.space.ranges, point, strict=True)) for point in itertools.product(*values))
 
     def to_json(self) -> str:
         """For `sweep.json`."""
