@@ -5,6 +5,7 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from googlenet_jax.sweep.space import Overrides, Space, read_space
 from googlenet_jax.sweep.trials import Trial, hash_of, make_trial
 
 _MEASURES = ("loss", "top1", "top5")
+_MOST_POINTS = 100_000  # of ranges whose points are counted out, one after the other
 _TRIES = 100  # drawn points that were there already, after which another way to draw is taken
 
 
@@ -190,9 +192,9 @@ class Definition:
 
     @property
     def _every_point(self) -> Iterator[Overrides] | None:
-        """All points of the ranges; None if some hold numbers without end."""
+        """All points of the ranges; None if there are more than anyone would train."""
         values = [found for span in self.space.ranges.values() if (found := span.values) is not None]
-        if len(values) < len(self.space.ranges):
+        if len(values) < len(self.space.ranges) or math.prod(map(len, values)) > _MOST_POINTS:
             return None
         return (dict(zip(self.space.ranges, point, strict=True)) for point in itertools.product(*values))
 

@@ -153,6 +153,7 @@ def test_exhausted_ranges_end_the_sweep(tmp_path):
 
 @pytest.mark.parametrize("search", ["random", "tpe"])
 def test_a_range_is_used_up_before_it_counts_as_exhausted(tmp_path, search):
+    assert define("seed=int(0,1000000000)", trials=3, search=search)._every_point is None  # nor is it looked for
     drive(tmp_path, define("seed=int(1,9)", trials=10, search=search), FakeExecutor(1, quality))
     assert sorted(trial["overrides"]["seed"] for trial in SweepDirectory(tmp_path).trials()) == [*range(1, 10)]
 
