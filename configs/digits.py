@@ -4,7 +4,7 @@
 
 Measured on 2 CPU cores (AVX-512): 98.9 % validation top-1 at the end (seeds 0 to 9, sd 0.55: 97.78, 99.44, 99.44,
 99.17, 98.61, 98.33, 98.61, 98.89, 99.17, 99.44; 360 images; one core each, and on two a seed is rounded otherwise:
-seed 0 gives 98.89), in 48 s the first time on both, some 15 of them compiling. With --config.num_epochs=20 99.2 %
+seed 0 gives 98.89), in 48 s the first time on both cores, some 15 of them compiling. With --config.num_epochs=20 99.2 %
 (seeds 0 to 4, sd 0.19: 99.17, 99.44, 98.89, 99.17, 99.17), in 58 s.
 """
 

@@ -101,39 +101,56 @@ def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, list[str]]]:
-    """What launch.py says of a mistake that it finds before JAX begins: its status, and lines on standard error."""
+def log_as_before() -> Iterator[None]:
+    """Commands that run in this process set up the log for good."""
+    log = logging.getLogger("googlenet_jax")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before
+
+
+@pytest.fixture
+def in_process(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, log_as_before: None
+) -> Callable[[Callable[[], int | None]], tuple[int, str, str]]:
+    """Runs a command in this process, in the repository: (status, standard output, standard error)."""
     monkeypatch.chdir(ROOT)
 
-    def run(*arguments: object) -> tuple[int, list[str]]:
+    def run(command: Callable[[], int | None]) -> tuple[int, str, str]:
         capsys.readouterr()
         try:
-            status = errors.run_command(lambda: launch._run([*map(str, arguments)], ROOT / "configs" / "digits.py"))
+            status = errors.run_command(command)
         except SystemExit as exit:  # of the parser
             status = int(exit.code or 0)
-        return status, [line for line in capsys.readouterr().err.splitlines() if line]
+        return status, *capsys.readouterr()
 
     return run
 
 
 @pytest.fixture
-def googlenet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """The googlenet command in this process: (status, standard output, standard error)."""
-    monkeypatch.chdir(ROOT)
-    log = logging.getLogger("googlenet_jax")
-    before = log.handlers[:], log.level, log.propagate
+def told(in_process: Callable[..., Any]) -> Callable[..., tuple[int, list[str]]]:
+    """What launch.py says of a mistake that it finds before JAX begins: its status, and lines on standard error."""
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
+    def run(*arguments: object) -> tuple[int, list[str]]:
+        command = [*map(str, arguments)]
+        status, _, said = in_process(lambda: launch._run(command, ROOT / "configs" / "digits.py"))
+        return status, [line for line in said.splitlines() if line]
+
+    return run
+
+
+@pytest.fixture
+def googlenet(in_process: Callable[..., Any]) -> Callable[..., tuple[int, str, str]]:
+    """The googlenet command in this process, as `in_process`."""
+
+    def run(*arguments: object) -> Any:
+        def command() -> int | None:
             flags = main.make_parser().parse_args([*map(str, arguments)])
-            status = errors.run_command(lambda: flags.run(flags))
-        except SystemExit as exit:  # of the parser
-            status = int(exit.code or 0)
-        return status, *capsys.readouterr()
+            return flags.run(flags)
 
-    yield run
-    log.handlers[:], log.level, log.propagate = before
+        return in_process(command)
+
+    return run
 
 
 @pytest.fixture(scope="session")

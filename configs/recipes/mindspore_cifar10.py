@@ -2,7 +2,7 @@
 
     python launch.py --config configs/recipes/mindspore_cifar10.py:PATH --workdir runs/mindspore_cifar10
 
-PATH (default: data/cifar10) holds {train,test}/<class>/*.
+PATH (default: data/cifar10) holds {train,test}/<class>/*; --config.dataset.name=cifar:PATH takes the official archive.
 
 Images are padded by 4 px, cropped to 32 and mirrored, and only then resized to 224 px, on the device. Classifier biases
 decay, scales and shifts do not. The zoo computes batch norm in float16 too; here it stays in float32.

@@ -93,6 +93,13 @@ def test_a_run_leaves_what_it_promises(finished_run):
     assert "val top-1" in (path / "train.log").read_text()
 
 
+def test_starting_again_from_config_json_alone_gives_the_same_bytes(finished_run, run_command, tmp_path):
+    path = finished_run
+    result = run_command("launch.py", "--config", path / "config.json", "--workdir", tmp_path / "again")
+    assert result.returncode == 0, result.stderr
+    assert final_bytes(tmp_path / "again") == final_bytes(path)
+
+
 def test_another_configuration_is_refused_with_its_differences(finished_run, run_command):
     result = run_command(*small(finished_run, optimizer__learning_rate=0.3))
     assert result.returncode == 2
@@ -100,10 +107,9 @@ def test_another_configuration_is_refused_with_its_differences(finished_run, run
 
 
 def test_a_killed_run_ends_with_the_same_bytes(finished_run, tmp_path):
-    """Begun from config.json alone; SIGKILL while a checkpoint is written; then the same run until it ends."""
+    """SIGKILL while a checkpoint is written; then the same run until it ends."""
     run = tmp_path / "run"
-    command = [sys.executable, "launch.py", "--config", str(finished_run / "config.json"), "--workdir", str(run)]
-    command += ["--config.checkpoint.every_epochs=0.23"]
+    command = [sys.executable, *map(str, small(run, checkpoint__every_epochs=0.23))]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 200
     while not list(run.glob("checkpoints/*tmp*")) and process.poll() is None:

@@ -13,20 +13,15 @@ from conftest import ROOT
 from PIL import Image
 
 import googlenet_jax as gn
-from googlenet_jax.cli import main as cli
-from googlenet_jax.errors import run_command as run_as_command
 
 
 @pytest.fixture
-def predict(finished_run, capsys, monkeypatch):
+def predict(finished_run, googlenet, monkeypatch):
     """Runs the command in this process: (status, standard output, standard error)."""
 
     def run(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        flags = cli.make_parser().parse_args(["predict", "--checkpoint", str(finished_run), *map(str, arguments)])
-        status = run_as_command(lambda: flags.run(flags))
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
+        return googlenet("predict", "--checkpoint", finished_run, *arguments)
 
     return run
 

@@ -28,7 +28,7 @@ def plain_norm_pool(x, scale, shift, epsilon, axis_name, pool):
     return plain_pool(y, pool), mean, var
 
 
-@pytest.mark.parametrize("name", ["batchnorm", "mindspore"])
+@pytest.mark.parametrize("name", ["batchnorm", "mindspore", "paper"])
 def test_loss_gradients_and_statistics_do_not_depend_on_how_they_are_written(name, as_on, monkeypatch):
     model = GoogLeNet(5, PRESETS[name], blocks=("3b", "4a"), dtype=jnp.float64)
     random = np.random.default_rng(0)

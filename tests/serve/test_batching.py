@@ -92,9 +92,8 @@ def test_nothing_waits_for_company(device, batcher, model):
         put(batcher, model).future.result(10)
         put(batcher, model).future.result(10)
     assert device.batches == [1, 1]
-    assert {call.args or call.kwargs.get("timeout") for call in wait.call_args_list} <= {
-        None
-    }  # until there is an image
+    timeouts = [call.args or call.kwargs.get("timeout") for call in wait.call_args_list]
+    assert set(timeouts) <= {None}  # it waits until there is an image, for nothing else
 
 
 def test_a_delay_gathers(device, model):

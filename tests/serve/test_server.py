@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import logging
 import os
 import re
 import signal
@@ -18,6 +17,8 @@ from serving import form, image_file
 
 from googlenet_jax import errors
 from googlenet_jax.cli.main import make_parser
+
+pytestmark = pytest.mark.usefixtures("log_as_before")
 
 # SIGHUP is what it is by itself, also where nohup has the tests ignore it.
 START = """import os, signal, sys
@@ -62,15 +63,6 @@ class Server:
         status = self.process.wait(30)
         self._reader.join(5)
         return status
-
-
-@pytest.fixture(autouse=True)
-def log_as_before():
-    """Commands that run in this process set up the log for good."""
-    log = logging.getLogger("googlenet_jax")
-    before = log.handlers[:], log.level, log.propagate
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture
