@@ -104,6 +104,10 @@ class Attempts:
         """How the last attempt began; {} before the first."""
         return next((line for line in reversed(self.lines()) if line.get("event") == "begin"), {})
 
+    def asked(self) -> float:
+        """The epoch up to which the last attempt was to train; infinity before the first."""
+        return float(self._begun().get("until", float("inf")))
+
     def end(self, outcome: Outcome, **about: Any) -> None:
         """The attempt that began last has ended; `about` tells where."""
         self._write(event="end", outcome=outcome.kind, error=outcome.error, **about)
@@ -121,11 +125,12 @@ class Attempts:
         Returns:
           The outcome.
         """
-        began = self._begun()
-        if progress.reached(began.get("until", float("inf"))):
-            return Outcome(DONE)
-        printed = self._printed(began.get("log", 0))
+        printed = self._printed(self._begun().get("log", 0))
         error = _error(printed)
+        if "training diverged" in error:  # in its last step, maybe
+            return Outcome(DIVERGED, error)
+        if progress.reached(self.asked()):
+            return Outcome(DONE)
         if status == 0 or (status is None and any(_SAVED in line for line in printed)):
             return Outcome(SAVED)
         if status is not None and (status < 0 or status > 128):
@@ -137,8 +142,6 @@ class Attempts:
             return Outcome(CRASHED, f"{killed}: {error}" if error else killed)
         if not error:
             return Outcome(CRASHED, "it ended without a word" if status is None else f"it ended with status {status}")
-        if "training diverged" in error:
-            return Outcome(DIVERGED, error)
         fields = {name for name in _NAMED.findall(error) if name in FIELDS}
         mendable = "out of device memory" in error or "there is no such" in error
         return Outcome(REFUSED if fields and not mendable else FAILED, error)

@@ -92,12 +92,13 @@ class Driver:
         """What earlier drivers learnt of a trial at an epoch: NaN if it has no value and never will."""
         job = self._job(Task(number, epoch))
         progress = read_progress(job.workdir)
-        if progress.reached(job.until):
+        last = job.attempts.last()
+        final = last is not None and last.kind in FINAL
+        if progress.reached(job.until) and not (final and job.attempts.asked() <= job.until):
             value = self._value(number, job.until, progress)
             self._note(number, value)
             return value
-        last = job.attempts.last()
-        return math.nan if last is not None and last.kind in FINAL else None
+        return math.nan if final else None
 
     def _note(self, number: int, value: float) -> None:
         sign = 1 if self._definition.objective.larger_is_better else -1

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from googlenet_jax.config.fields import FIELDS, flatten
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.progress import Progress, read_progress
-from googlenet_jax.sweep.attempts import DIVERGED, FAILED, REFUSED, Attempts
+from googlenet_jax.sweep.attempts import DIVERGED, FAILED, FINAL, REFUSED, Attempts
 from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.system.files import replace_file
@@ -115,18 +115,20 @@ def _stored(path: Path) -> dict[str, Any]:
 def _state(progress: Progress, num_epochs: float, attempts: Attempts) -> tuple[str, str]:
     """A trial's state and error; what its checkpoints say goes before what was noted, which a crash may have lost."""
     lines = attempts.lines()
-    if progress.reached(num_epochs):
+    last = attempts.last()
+    if progress.reached(num_epochs) and not (last is not None and last.kind in FINAL):
         return FINISHED, ""
     if attempts.under_way():
         return RUNNING, ""
+    if last is not None and last.kind in FINAL:
+        return last.kind, last.error
     if not lines:
         return WAITING, ""
     if progress.reached(max((line["until"] for line in lines if "until" in line), default=math.inf)):
         return PAUSED, ""
-    last = attempts.last()
     if lines[-1].get("event") != "end" or last is None:
         return INTERRUPTED, ""
-    return (last.kind if last.kind in (FAILED, REFUSED, DIVERGED) else INTERRUPTED), last.error
+    return (last.kind if last.kind in (FAILED, REFUSED) else INTERRUPTED), last.error
 
 
 def write_results(path: Path, rows: Sequence[Row], objective: Objective) -> None:

@@ -49,6 +49,10 @@ def test_what_was_asked_for_counts_whatever_the_status(tmp_path):
     assert attempts(tmp_path).judge(-9, THERE).kind == "done"
 
 
+def test_who_diverges_in_the_last_step_has_diverged(tmp_path):
+    assert attempts(tmp_path, "error: training diverged: config.x\n").judge(2, THERE).kind == "diverged"
+
+
 def test_an_attempt_is_under_way_while_any_process_has_its_file(tmp_path):
     made = attempts(tmp_path)
     assert not made.under_way()

@@ -88,6 +88,28 @@ def test_crashes_are_tried_again_errors_of_the_configuration_are_not(tmp_path):
     assert {id for id, _ in again.started} == set(ids[:3])  # this executor notes nothing in attempts/
 
 
+def test_a_trial_that_diverges_in_its_last_step_keeps_its_rungs_and_is_not_tried_again(tmp_path):
+    definition = define("seed=0..2", prune="asha")
+
+    def diverge(id, attempt, until):
+        if until < 9:
+            return None
+        job, diverged = SweepDirectory(tmp_path).job(id, until), Outcome(DIVERGED, "training diverged")
+        job.attempts.begin(until)
+        leave(job.workdir, until, 0.1)
+        job.attempts.end(diverged)
+        return diverged
+
+    drive(tmp_path, definition, FakeExecutor(1, quality, diverge))
+    found = table(tmp_path)
+    assert [row[1] for row in found].count("diverged") == 1
+    assert "finished" not in {row[1] for row in found}
+    again = FakeExecutor(1, quality)
+    drive(tmp_path, definition, again)
+    assert again.started == []
+    assert table(tmp_path) == found
+
+
 def test_pruning_gives_the_same_table_however_it_was_interrupted(tmp_path):
     definition = define("optimizer.learning_rate=0.1,0.2,0.3", "seed=0..8", prune="asha")
     drive(tmp_path / "whole", definition, FakeExecutor(4, quality))
