@@ -19,7 +19,6 @@ _CURVES = {
     "gradient_norm": "Gradient norm",
     "images_per_second": "Images a second",
 }
-_BRANCHES = ("1x1", "3x3", "5x5", "pool")
 _MOST_NAMES = 60  # classes that a figure names
 _LETTERS = 24  # of a name
 
@@ -228,19 +227,20 @@ def _calibration(data: dict[str, Any]) -> Drawing:
 
 def _branches(data: dict[str, Any]) -> Drawing:
     rows, left, wide, step = data["inside"]["branches"], 60, 460, 26
+    names = [name for name in rows[0] if name != "block"]
     drawing = Drawing(left + wide + 20, 44 + step * len(rows) + 44)
     drawing.words(left, 20, "Share of each branch in a block's activation, %", 13)
     for k, row in enumerate(rows):
-        total = sum(row.get(name) or 0 for name in _BRANCHES) or 1
+        total = sum(row.get(name) or 0 for name in names) or 1
         x, y = float(left), 44 + step * k
         drawing.words(left - 10, y + 9, row["block"], 12, "end")
-        for name, colour in zip(_BRANCHES, _COLOURS, strict=False):
+        for name, colour in zip(names, _COLOURS, strict=False):
             share = (row.get(name) or 0) / total
             drawing.box(x, y, wide * share, 18, colour)
             if share >= 0.08:
                 drawing.words(x + wide * share / 2, y + 9, f"{100 * share:.0f}", 11, "middle", "#ffffff")
             x += wide * share
-    _key(drawing, left, drawing.height - 20, list(zip(_BRANCHES, _COLOURS, [None] * 4, strict=False)))
+    _key(drawing, left, drawing.height - 20, list(zip(names, _COLOURS, [None] * len(names), strict=False)))
     return drawing
 
 

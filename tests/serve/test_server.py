@@ -71,7 +71,7 @@ def run(finished_run):
 
 
 def test_it_serves_reads_again_and_stops_without_losing_a_request(run):
-    server = Server("--checkpoint", f"a={run}", "--checkpoint", run, "--ensemble", "--grace", "20")
+    server = Server("--checkpoint", f"a={run}", "--checkpoint", run, "--ensemble", "--grace", "60")
     assert server.first.startswith("serving a, run, ensemble at http://127.0.0.1:")
     assert server.ask("GET", "/health/live")[0] == 200
     status, body = server.ask("GET", "/health/ready")
@@ -110,9 +110,7 @@ def test_it_serves_reads_again_and_stops_without_losing_a_request(run):
     stop.set()  # as if a balancer had seen it
     for thread in asking:
         thread.join()
-    started = time.monotonic()
-    assert server.process.wait(30) == 0
-    assert time.monotonic() - started < 10
+    assert server.process.wait(30) == 0  # long before the grace is over
     assert counts["200"] > before and {name: n for name, n in counts.items() if n and name != "200"} == {}, counts
     lines = [json.loads(line) for line in server.log if line.startswith("{")]
     assert {"time", "client", "method", "path", "status", "bytes", "ms"} == set(lines[0])

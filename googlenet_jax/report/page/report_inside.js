@@ -1,7 +1,5 @@
 // What is in the network: filters, branches, dead channels, heads, and what crops and precision change.
 
-const BRANCHES = ["1x1", "3x3", "5x5", "pool"];
-
 function panel(title, finding, ...content) {
   const heading = element("h3", {}, title);
   byId("panels").append(element("section", { class: "panel" }, heading, element("p", {}, finding), ...content));
@@ -12,23 +10,24 @@ function rowOf(name, share, text, tone = "") {
 }
 
 function showBranches(branches) {
+  const names = Object.keys(branches[0]).filter((name) => name !== "block");
   const legend = element("p", { class: "key" });
-  BRANCHES.forEach((name, k) => legend.append(keyItem(`var(--c${k})`, name)));
+  names.forEach((name, k) => legend.append(keyItem(`var(--c${k})`, name)));
   const items = branches.map((row) => {
-    const total = BRANCHES.reduce((sum, name) => sum + (row[name] ?? 0), 0) || 1;
-    const parts = BRANCHES.map((name, k) => {
+    const total = names.reduce((sum, name) => sum + (row[name] ?? 0), 0) || 1;
+    const parts = names.map((name, k) => {
       const share = (row[name] ?? 0) / total;
       const text = share >= 0.12 ? `${Math.round(100 * share)}` : "";
       const part = element("i", { title: `${row.block}, ${name}: ${roundPercent(share)}` }, element("span", {}, text));
       return styled(part, { "--tone": `var(--c${k})`, "--share": share });
     });
-    const told = BRANCHES.map((name) => `${name} ${roundPercent((row[name] ?? 0) / total)}`).join(", ");
+    const told = names.map((name) => `${name} ${roundPercent((row[name] ?? 0) / total)}`).join(", ");
     const stack = element("span", { class: "stack", role: "img", "aria-label": told }, ...parts);
     return element("li", {}, element("span", { class: "name" }, row.block), stack);
   });
-  const sums = BRANCHES.map((name) => mean(branches.map((row) => row[name] ?? 0)));
-  const most = BRANCHES[sums.indexOf(Math.max(...sums))];
-  const least = BRANCHES[sums.indexOf(Math.min(...sums))];
+  const sums = names.map((name) => mean(branches.map((row) => row[name] ?? 0)));
+  const most = names[sums.indexOf(Math.max(...sums))];
+  const least = names[sums.indexOf(Math.min(...sums))];
   panel(
     "What each branch adds",
     `Shares of a block's activation, in %. Over all blocks ${most} gives most, ${least} least.`,
