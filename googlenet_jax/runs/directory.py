@@ -1,6 +1,7 @@
 """The run directory: configuration, metrics and log of one training."""
 
 import contextlib
+import itertools
 import json
 import logging
 import math
@@ -17,7 +18,7 @@ from googlenet_jax.config.choices import WRITERS
 from googlenet_jax.config.from_json import read_json, to_json
 from googlenet_jax.config.resume import refused, with_input_of
 from googlenet_jax.errors import UserError, reason
-from googlenet_jax.runs.lines import Line, read_lines
+from googlenet_jax.runs.lines import METRICS, Line, read_lines
 from googlenet_jax.runs.writers.base import JsonLines, Writer
 from googlenet_jax.system import heartbeat
 from googlenet_jax.system.files import lock, replace_file
@@ -91,13 +92,22 @@ class RunDirectory:
                 file.write(json.dumps({"time": time.time(), "step": step, "changes": self.changes}) + "\n")
         for name, (old, new) in self.changes.items():
             log.info("config.%s is %s from step %d on, it was %s", name, new, step, old)
-        if self.changes or not (self.path / CONFIG).exists():
+        if self.changes or step == 0 or not (self.path / CONFIG).exists():
             replace_file(self.path / CONFIG, to_json(self._config) + "\n")
+        if step == 0 and any(line["split"] == "val" for line in self.lines()):
+            self._keep_lines()
         self._writers = [JsonLines(self.path, step)]
         for kind in self._kinds:
             self._begin_writer(kind, step)
         self._seconds_before = max((line.get("seconds", 0.0) for line in self.lines()), default=0.0)
         self._started = time.monotonic()
+
+    def _keep_lines(self) -> None:
+        """What was measured of a training whose checkpoints someone removed is not for the next one to forget."""
+        names = (self.path / f"metrics.{number}.jsonl" for number in itertools.count(1))
+        kept = next(name for name in names if not name.exists())
+        (self.path / METRICS).rename(kept)
+        log.warning("%s has no checkpoint: training begins anew; what was measured is kept in %s", self.path, kept.name)
 
     def _begin_writer(self, kind: type[Writer], step: int) -> None:
         heartbeat.pause()  # a slow service is no hang
@@ -171,15 +181,27 @@ class RunDirectory:
                     file.close()
 
 
+def stored_config(run: Path) -> ml_collections.ConfigDict | None:
+    """The configuration of what was trained in a directory; None while nothing was, whatever it was to be trained by.
+
+    So a mistake that shows in the first step costs no new directory.
+
+    Raises:
+      UserError: if it cannot be read.
+    """
+    trained = any(path.name.isdecimal() for path in (run / "checkpoints").glob("*")) or read_lines(run)
+    return read_json(run / CONFIG) if trained and (run / CONFIG).exists() else None
+
+
 def changes_of(run: Path, config: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
     """The fields in which a run's stored configuration differs: {name: (old value, new value)}; {} for a new run.
 
     Raises:
       UserError: if the run cannot go on with one of them; the message lists those.
     """
-    if not (run / CONFIG).exists():
+    stored = stored_config(run)
+    if stored is None:
         return {}
-    stored = read_json(run / CONFIG)
     changes = differences(stored, with_input_of(config, stored.dataset))  # what the run itself has filled in
     if wrong := refused(changes, config):
         raise UserError(

@@ -7,11 +7,12 @@ from typing import Any
 from googlenet_jax.system.files import json_lines
 
 Line = dict[str, Any]
+METRICS = "metrics.jsonl"
 
 
 def read_lines(run: Path) -> list[Line]:
     """The lines of a run's `metrics.jsonl`; one that a crash cut off, or that makes no sense, is left out."""
-    return [line for line in json_lines(run / "metrics.jsonl") if _makes_sense(line)]
+    return [line for line in json_lines(run / METRICS) if _makes_sense(line)]
 
 
 def _makes_sense(line: Line) -> bool:

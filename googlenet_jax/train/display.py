@@ -103,7 +103,7 @@ class TrainingDisplay:
             return
         table = Table("validation", "epoch", "top-1", "top-5", "loss", title=f"trained {step} steps")
         if val:
-            best = max(val, key=lambda line: line.get("top1", 0))
+            best = max(val, key=lambda line: (line.get("top1", 0), line["step"]))  # as `checkpoint.read` has it
             for name, line in (("best", best), ("last", val[-1])):
                 top1, top5, loss = (line.get(key, math.nan) for key in ("top1", "top5", "loss"))
                 table.add_row(name, f"{line['epoch']:g}", f"{top1:.2%}", f"{top5:.2%}", f"{loss:.4f}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.checkpoint import Checkpoints
 from googlenet_jax.runs.directory import RunDirectory
+from googlenet_jax.runs.lines import Line
 from googlenet_jax.runs.mirror import local_run
 from googlenet_jax.system import heartbeat
 from googlenet_jax.train.display import TrainingDisplay
@@ -28,6 +30,7 @@ from googlenet_jax.train.state import Measured, TrainState
 from googlenet_jax.train.validation import Validation
 
 log = logging.getLogger(__name__)
+_NOT_FINITE = "the loss on the validation images is not finite"
 
 
 def train_and_evaluate(
@@ -72,7 +75,7 @@ def train_and_evaluate(
                     contextlib.closing(profiler),
                 ):
                     step = _loop(state, batches, training, validation, run, save, stop, display, profiler, end)
-            val = [line for line in run.lines() if line["split"] == "val"]
+            val = _validations(run)
         display.finished(step, stop.received, val, len(bad_images.skipped))
     return {"step": step, "finished": step == training.calendar.total, "val": val[-1] if val else None}
 
@@ -93,7 +96,9 @@ def _loop(
     config, calendar, step = training.config, training.calendar, int(state.step)
     meter, measured = Meter(training, step), training.place(Measured.empty())
     if int(state.loss_scale.skipped_in_a_row) >= config.precision.max_skipped:  # it ended so before
-        raise _diverged(int(state.loss_scale.skipped_in_a_row), run.checkpoints / str(step))
+        raise _diverged(_skipped(int(state.loss_scale.skipped_in_a_row)), run, step)
+    if step >= end and any(line["step"] == step and "loss" not in line for line in _validations(run)):  # likewise
+        raise _diverged(_NOT_FINITE, run, step)
     while step < end:
         profiler.before(step, state)
         state, measured = training.step(state, measured, *next(batches))
@@ -108,7 +113,7 @@ def _loop(
             display.measured(run.write(step, calendar.epoch(step), "train", values))
             if values.get("skipped_in_a_row", 0) >= config.precision.max_skipped:
                 save(state, step, None)
-                raise _diverged(values["skipped_in_a_row"], run.checkpoints / str(step))
+                raise _diverged(_skipped(values["skipped_in_a_row"]), run, step)
             measured = training.place(Measured.empty())
             meter.restart(step)
 
@@ -122,6 +127,8 @@ def _loop(
         if validating or stopping or save.due(step):
             save(state, step, val)
             meter.restart(step)
+        if step == end and val is not None and not math.isfinite(val["loss"]):
+            raise _diverged(_NOT_FINITE, run, step)
         if stopping:
             break
     return step
@@ -149,10 +156,23 @@ class _Saving:
         self._saved.save(step, items(self._training.take(state)), meta, val)
 
 
-def _diverged(skipped_in_a_row: float, checkpoint: Path) -> UserError:
+def _validations(run: RunDirectory) -> list[Line]:
+    """What was measured of the validation images, in order; of a loss that was not finite nothing is there."""
+    return [line for line in run.lines() if line["split"] == "val"]
+
+
+def _skipped(in_a_row: float) -> str:
+    return f"the last {in_a_row:.0f} steps had gradients that are not finite and were skipped"
+
+
+def _diverged(why: str, run: RunDirectory, step: int) -> UserError:
+    # What is finite at this step may have grown beyond use: the best of what was validated is worth more.
+    kept = {int(path.name) for path in run.checkpoints.glob("*") if path.name.isdecimal()}
+    good = [(line["top1"], line["step"]) for line in _validations(run) if "loss" in line and line["step"] in kept]
+    checkpoint = run.checkpoints / str(max(good)[1] if good else step)
     return UserError(
-        f"training diverged: the last {skipped_in_a_row:.0f} steps had gradients that are not finite and were skipped. "
-        f"The last good parameters are in {checkpoint}. Begin again in another --workdir, or go on from them there by "
-        f"--config.init_from={checkpoint}: with a lower config.optimizer.learning_rate, a longer "
-        "config.schedule.warmup_epochs, config.optimizer.clip_norm, or another config.precision.loss_scale"
+        f"training diverged: {why}. The {'best' if good else 'last finite'} parameters are in {checkpoint}. "
+        f"Begin again in another --workdir, or go on from them there by --config.init_from={checkpoint}: "
+        "with a lower config.optimizer.learning_rate, a longer config.schedule.warmup_epochs, "
+        "config.optimizer.clip_norm, or another config.precision.loss_scale"
     )

@@ -188,6 +188,24 @@ def test_training_that_stays_non_finite_stops_with_its_last_good_parameters(run_
     assert all(np.isfinite(leaf).all() for _, leaf in leaves_of(gn.load(saved).variables))
 
 
+@pytest.mark.slow
+def test_a_training_that_ends_beyond_use_has_diverged(run_command, tmp_path):
+    """Also when all steps but the last few went well, and when it is started again."""
+    command = small(
+        tmp_path,
+        schedule__name="piecewise",
+        schedule__boundaries="1,",
+        schedule__factors="1e30,",
+        optimizer__clip_norm="none",
+        eval__every_epochs=1.0,
+        checkpoint__keep=1,
+    )
+    for result in (run_command(*command), run_command(*command)):
+        assert result.returncode == 2
+        assert "training diverged: the loss on the validation images is not finite" in result.stderr
+        assert f"The best parameters are in {tmp_path}/checkpoints/4." in result.stderr
+
+
 def test_no_permission_is_one_line(run_command, tmp_path):
     (tmp_path / "file").write_text("")
     result = run_command(*small(tmp_path / "file" / "run"))

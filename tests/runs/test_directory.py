@@ -41,7 +41,7 @@ def test_every_writer_gets_every_line_and_forgets_what_is_trained_again(tmp_path
 
 
 def test_changes_that_past_steps_do_not_depend_on_are_kept_in_a_history(tmp_path):
-    written(tmp_path, small_config(), 0)
+    written(tmp_path, small_config(), 0, (4, {"loss": 2.0}))
     longer = small_config(num_epochs=3.0, dataset__num_threads=1)
     run = RunDirectory(tmp_path, longer)
     assert run.changes == {"num_epochs": (2.0, 3.0), "dataset.num_threads": (None, 1)}
@@ -57,6 +57,25 @@ def test_changes_that_past_steps_do_not_depend_on_are_kept_in_a_history(tmp_path
         RunDirectory(tmp_path, small_config())
     with pytest.raises(UserError, match=r"\(seed: 0 -> 1\)"):
         RunDirectory(tmp_path, small_config(num_epochs=4.0, seed=1))
+
+
+def test_a_mistake_before_anything_was_trained_costs_no_directory(tmp_path):
+    written(tmp_path, small_config(optimizer__freeze=("no*",)), 0)
+    assert changes_of(tmp_path, small_config(seed=1)) == {}
+    written(tmp_path, small_config(seed=1), 0)
+    assert read_json(tmp_path / "config.json") == small_config(seed=1)
+
+
+def test_what_was_measured_outlives_the_checkpoints(tmp_path):
+    run = RunDirectory(tmp_path, small_config())
+    run.begin(0)
+    run.write(4, 1.0, "val", {"loss": 2.0})
+    run.close()
+    before = (tmp_path / "metrics.jsonl").read_text()
+    written(tmp_path, small_config(), 0, (2, {"loss": 3.0}))
+    assert (tmp_path / "metrics.1.jsonl").read_text() == before
+    assert [line["step"] for line in read_lines(tmp_path)] == [2]
+    assert "what was measured is kept in metrics.1.jsonl" in (tmp_path / "train.log").read_text()
 
 
 def test_two_do_not_train_in_one_directory(tmp_path):
@@ -103,7 +122,7 @@ def test_a_full_disk_ends_it_with_one_line(tmp_path, monkeypatch):
 def test_what_a_run_took_from_where_it_started_is_no_other_configuration(tmp_path):
     asked = small_config(init_from="/gone")
     filled = small_config(init_from="/gone", dataset__mean=(1.0, 2.0, 3.0), dataset__channel_order="bgr")
-    written(tmp_path, filled, 0)
+    written(tmp_path, filled, 0, (4, {"loss": 2.0}))
     assert changes_of(tmp_path, asked) == {}
     with pytest.raises(UserError, match=r"dataset.mean: \(1.0, 2.0, 3.0\) -> None"):
         changes_of(tmp_path, small_config())

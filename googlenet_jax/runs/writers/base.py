@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from googlenet_jax.runs.lines import Line, read_lines
+from googlenet_jax.runs.lines import METRICS, Line, read_lines
 from googlenet_jax.system.files import replace_file
 
 _ABOUT = ("step", "epoch", "split", "seconds")
@@ -45,7 +45,7 @@ class JsonLines(Writer):
     """`metrics.jsonl`: one JSON object a line."""
 
     def __init__(self, run: Path, step: int):
-        path = run / "metrics.jsonl"
+        path = run / METRICS
         kept = [line for line in read_lines(run) if line["step"] <= step]
         if path.exists():
             replace_file(path, "".join(json.dumps(line) + "\n" for line in kept))
