@@ -2,7 +2,6 @@
 
 import abc
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
 
 MOST = 64  # images at once
-UNUSED = "unused "  # begins the names of outputs beyond the dataset's classes
+NOT_FINITE = "the network gives numbers that are not finite: it diverged in training, or its weights are damaged"
 
 
 class Prediction(NamedTuple):
@@ -56,7 +55,7 @@ class Classifier(abc.ABC):
           (n, classes) float32 array.
 
         Raises:
-          UserError: for an image that cannot be read, or something else.
+          UserError: for an image that cannot be read, or something else; if the result is not finite.
         """
         crops = [self.preprocess.crop(as_pixels(image)) for image in each_image(images)]
         if not crops:
@@ -65,7 +64,10 @@ class Classifier(abc.ABC):
         size = min(1 << (len(crops) - 1).bit_length(), MOST)
         padded = crops + [crops[0]] * (-len(crops) % size)
         batches = (np.stack(padded[i : i + size]) for i in range(0, len(padded), size))
-        return np.concatenate([np.asarray(self.classify(batch)) for batch in batches])[: len(crops)]
+        found = np.concatenate([np.asarray(self.classify(batch)) for batch in batches])[: len(crops)]
+        if not np.isfinite(found).all():
+            raise UserError(NOT_FINITE)
+        return found
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
         """Classifies images.
@@ -92,12 +94,3 @@ class Classifier(abc.ABC):
 def likeliest(probabilities: np.ndarray, top: int) -> np.ndarray:
     """Indices (..., top) of the largest of (..., classes) values, the largest first, of equal ones the first first."""
     return np.argsort(-probabilities, axis=-1, kind="stable")[..., :top]
-
-
-def check_classes(given: Sequence[str], known: Sequence[str], dataset: str, path: str | Path) -> None:
-    """A label is an index: the images' classes must be the network's, as far as can be told from their names."""
-    named = [label for label in known if not label.startswith(UNUSED)]
-    if len(given) not in (len(known), len(named)):
-        raise UserError(f"{dataset} has {len(given)} classes, {path} tells {len(named)} apart")
-    if list(given) != named and sorted(given) == sorted(named):
-        raise UserError(f"{dataset} has the classes of {path} in another order: {given[0]} first, not {named[0]}")

@@ -1,17 +1,19 @@
 """Trained networks over validation images, by a test protocol, alone or as an ensemble."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from googlenet_jax.classifier import check_classes
+from googlenet_jax.classifier import NOT_FINITE
 from googlenet_jax.config import override
 from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.classes import with_classes_of
 from googlenet_jax.data.loader import Process, eval_batches
-from googlenet_jax.data.sources.opening import open_source
+from googlenet_jax.data.sources.opening import open_validation
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
 from googlenet_jax.net import ExportedNet, Net, load
@@ -29,7 +31,8 @@ def evaluate_checkpoints(
 
     Args:
       paths: each as for `net.load`; their softmaxes are averaged.
-      dataset: a `dataset.name` with the same classes; None: the one that the first was trained on.
+      dataset: a `dataset.name` whose classes are the network's, or some of them, see `with_classes_of`; None: the one
+        that the first was trained on. A folder may hold validation images alone, see `open_validation`.
       crops: a key of `TEST_CROPS`, see `evaluate.views`.
       resize: a key of `RESIZES`; None: as each network has it.
       advance: told how many images went to the devices, and of how many.
@@ -39,7 +42,8 @@ def evaluate_checkpoints(
       {"top1", "images"}}}.
 
     Raises:
-      UserError: if a checkpoint or the images cannot be read, or the classes do not agree.
+      UserError: if a checkpoint or the images cannot be read, the classes do not agree, or the result is not
+        finite.
     """
     if crops == 144 and resize == "square":
         raise UserError("--crops 144 keeps the image's shape; --resize square goes with 1 or 10 crops")
@@ -48,8 +52,7 @@ def evaluate_checkpoints(
         if list(net.labels) != list(nets[0].labels):
             raise UserError(f"{path} and {paths[0]} tell other classes apart: they make no ensemble")
     config = nets[0].config if dataset is None else override(nets[0].config, {"dataset.name": dataset})
-    source = open_source(config)[1]
-    check_classes(source.labels, nets[0].labels, config.dataset.name, paths[0])
+    source = with_classes_of(open_validation(config)[1], nets[0].labels, config.dataset.name, paths[0])
 
     devices = jax.devices()
     members = [_member(net, resize) for net in nets]
@@ -60,6 +63,8 @@ def evaluate_checkpoints(
     evaluator = Evaluator(members, devices, mirror=crops > 1)
     variables = [replicate(net.variables, devices) if isinstance(net, Net) else {} for net in nets]
     result = evaluator.run(variables, batches, functools.partial(_advance, advance, len(source)))
+    if result.seen.any() and not math.isfinite(result.values["loss"]):
+        raise UserError(f"{' and '.join(map(str, paths))}: {NOT_FINITE}")
     per_class = {
         f"{label}": {"top1": float(right / seen) if seen else None, "images": int(seen)}
         for label, seen, right in zip(_distinct(nets[0].labels), result.seen, result.right, strict=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from googlenet_jax.classifier import Classifier, check_classes
+from googlenet_jax.classifier import Classifier
 from googlenet_jax.config import from_json, override
 from googlenet_jax.data.bad_images import load
+from googlenet_jax.data.classes import with_classes_of
 from googlenet_jax.data.pictures.picture import BadImageError
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
@@ -38,7 +39,7 @@ def calibration_crops(description: Description, options: Options, count: int) ->
     config = override(from_json(description.config), {"dataset.name": str(options.calibration)})
     source, _ = open_source(config)
     try:
-        check_classes(source.labels, description.labels, f"--calibration {options.calibration}", "the network")
+        source = with_classes_of(source, description.labels, f"--calibration {options.calibration}", "the network")
     except UserError as error:
         log.warning("%s: ranges measured on its images may not fit others", error)
     crops, labels = [], []

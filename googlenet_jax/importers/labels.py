@@ -1,43 +1,29 @@
-"""Class names, for networks whose files have none.
-
-`imagenet_classes.txt` has the 1000 classes of ILSVRC 2012 in the order of their WordNet numbers, which is the order of
-every published GoogLeNet's outputs; names from WordNet (https://wordnet.princeton.edu).
-"""
+"""Class names, for networks whose files have none."""
 
 import codecs
+import json
 import os
 import re
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
+from googlenet_jax.data.classes import imagenet
 from googlenet_jax.errors import UserError, reason, where
 
 _MAX_BYTES = 16 << 20
-# What stands before the name in the usual files: a WordNet number, or an index, with or without punctuation.
-_PREFIX = re.compile(r"^(n\d{8}|\{?\s*\d+\s*:|\d+)[\s,:]+")
-
-
-def named(labels: Sequence[str]) -> list[str]:
-    """Class names, where those that are bare WordNet numbers, as ImageNet's folders are, have the words that they lack.
-
-    Args:
-      labels: such as "n01440764".
-
-    Returns:
-      Such as "n01440764 tench, Tinca tinca"; what is no such number stays as it is.
-    """
-    known = {line.partition(" ")[0]: line for line in _imagenet().splitlines()}
-    return [known.get(label, label) for label in labels]
+# What stands before the name in the usual files, with or without punctuation.
+_INDEX = re.compile(r"\{?\s*['\"]?(\d{1,9})['\"]?\s*[\s,:]\s*(?=\S)")
+_WORDNET = re.compile(r"n\d{8}[\s,:]+(?=\S)")
 
 
 def read_labels(source: str | None, num_classes: int) -> list[str]:
     """Class names from a file.
 
     Args:
-      source: "imagenet"; or a text file with one name a line, which may follow an index ("0 tench, Tinca tinca") or a
-        WordNet number ("n01440764 tench, Tinca tinca"), blank lines apart; None: ImageNet's for 1000 classes, else
-        numbers.
+      source: "imagenet"; or a text file with one name a line, which may follow an index ("0 tench, Tinca tinca"), by
+        which it is placed, or a WordNet number ("n01440764 tench, Tinca tinca"), blank lines apart; or a JSON file: a
+        list of names, {index: name}, {index: [WordNet number, name]} or {name: index}; None: ImageNet's for 1000
+        classes, else numbers.
       num_classes: how many there must be.
 
     Returns:
@@ -49,8 +35,7 @@ def read_labels(source: str | None, num_classes: int) -> list[str]:
     if source is None and num_classes != 1000:
         return [f"class {i}" for i in range(num_classes)]
     if source in (None, "imagenet"):
-        source = "imagenet"
-        text = _imagenet()
+        source, labels = "imagenet", [words for _, words in imagenet()]
     else:
         path = Path(os.path.expanduser(source))
         source = where(path)
@@ -62,16 +47,49 @@ def read_labels(source: str | None, num_classes: int) -> list[str]:
             text = _decoded(path.read_bytes())
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--labels {source}: {reason(error)}; save it as UTF-8") from None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    numbered = all(_PREFIX.match(line) for line in lines)  # else a number belongs to the name
-    labels = [(_PREFIX.sub("", line) if numbered else line).strip("'\",}") for line in lines]
+        labels = _of_json(text) or _of_lines([line.strip() for line in text.splitlines() if line.strip()])
     if len(labels) != num_classes:
-        raise UserError(f"--labels {source}: {len(labels)} names for {num_classes} classes")
+        raise UserError(f"--labels {source}: {len(labels)} names for {num_classes} classes; it takes one name a line")
     return labels
 
 
-def _imagenet() -> str:
-    return resources.files(__package__).joinpath("imagenet_classes.txt").read_text()
+def _of_lines(lines: Sequence[str]) -> list[str]:
+    """The names, by their indices where those are one a class; else a number belongs to the name."""
+    found = [_INDEX.match(line) for line in lines]
+    numbers = [int(match[1]) for match in found if match]
+    rests = [line[match.end() :] if match else line for line, match in zip(lines, found, strict=True)]
+    placed = _placed(numbers, rests) if len(numbers) == len(lines) else None
+    names = list(lines) if placed is None else placed
+    if all(_WORDNET.match(name) for name in names):
+        names = [_WORDNET.sub("", name, count=1) for name in names]
+    return [name.strip("'\",}") for name in names]
+
+
+def _of_json(text: str) -> list[str] | None:
+    """The names in one of the usual forms; None if it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, list):
+        return found if all(isinstance(name, str) for name in found) else None
+    if not isinstance(found, dict) or not found:
+        return None
+    if all(type(value) is int for value in found.values()):
+        return _placed([*found.values()], [*found])
+    names = [value[-1] if isinstance(value, list) and value else value for value in found.values()]
+    if not all(key.isdecimal() and len(key) < 10 for key in found) or not all(isinstance(name, str) for name in names):
+        return None
+    return _placed([int(key) for key in found], names)
+
+
+def _placed(numbers: Sequence[int], names: Sequence[str]) -> list[str] | None:
+    """Names in the order of their numbers; None unless those are 0 to n - 1, or 1 to n."""
+    order = sorted(range(len(numbers)), key=numbers.__getitem__)
+    ascending = [numbers[i] for i in order]
+    if not numbers or ascending not in ([*range(len(numbers))], [*range(1, len(numbers) + 1)]):
+        return None
+    return [names[i] for i in order]
 
 
 def _decoded(data: bytes) -> str:

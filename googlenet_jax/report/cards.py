@@ -68,13 +68,13 @@ class Cards:
       album: that gets their pictures.
       source: of the images.
       predictions: of them.
-      training: source of the training images.
+      training: source of the training images, among which the nearest are; None if there are none.
 
     Attributes:
       nearest: of some rows of the predictions the training image that is nearest by features.
     """
 
-    def __init__(self, album: Album, source: Source, predictions: Predictions, training: Source):
+    def __init__(self, album: Album, source: Source, predictions: Predictions, training: Source | None):
         self._album, self._source, self._predictions = album, source, predictions
         self._training = training
         self.nearest: dict[int, int] = {}
@@ -92,7 +92,7 @@ class Cards:
             "top": [[int(i), round(float(np.exp(logs[i])), 4)] for i in top],
             "nearest": None,
         }
-        if row in self.nearest:
+        if self._training is not None and row in self.nearest:
             other = self.nearest[row]
             card["nearest"] = {
                 "thumb": self._album.of(self._training, other),

@@ -7,10 +7,11 @@ import jax
 import ml_collections
 import numpy as np
 
-from googlenet_jax.classifier import Classifier
+from googlenet_jax.classifier import NOT_FINITE, Classifier
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import eval_batches
 from googlenet_jax.data.sources.base import Source
+from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.evaluator import eval_batch_size, windows_of
 from googlenet_jax.models.googlenet import TABLE_1
 from googlenet_jax.net import Net
@@ -71,6 +72,9 @@ def collect(
 
     Returns:
       The predictions; 50,000 images of 1,000 classes take 300 MB.
+
+    Raises:
+      UserError: if they are not finite.
     """
     if probe is None and isinstance(net, Net):
         probe = Probe(net, config)
@@ -94,6 +98,8 @@ def collect(
         filled = rows.stop
         advance(int(batch.weights.sum()))
     readable = np.flatnonzero(weights)
+    if np.isnan(logs).any():
+        raise UserError(NOT_FINITE)
     return Predictions(
         readable,
         labels[readable],

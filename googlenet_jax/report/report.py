@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from googlenet_jax.classifier import Classifier, check_classes
+from googlenet_jax.classifier import Classifier
 from googlenet_jax.config import override
+from googlenet_jax.data.classes import named, with_classes_of
 from googlenet_jax.data.order import spread
 from googlenet_jax.data.sources.base import Source
-from googlenet_jax.data.sources.opening import open_source
+from googlenet_jax.data.sources.opening import open_validation
 from googlenet_jax.errors import UserError
 from googlenet_jax.errors import where as place_of
-from googlenet_jax.importers.labels import named
 from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.report import history, sections
 from googlenet_jax.report.cards import Album, Cards, name_of
@@ -48,7 +48,7 @@ def make_report(
     Args:
       path: a run, a checkpoint or an exported file.
       output: `index.html`; `report.json` and the tables as CSV are written beside it.
-      dataset: a `dataset.name` with the same classes; None: the one that the network was trained on.
+      dataset: as for `evaluate_checkpoints`; None: the one that the network was trained on.
       baseline: another network, as `path`, which sees the same images.
       others: runs whose curves are drawn too; see `history.curves`.
       sample: images of which 10 and 144 crops are seen; None: one of a thousand, at most 64, and none if those are too
@@ -68,8 +68,10 @@ def make_report(
             raise UserError(f"{place_of(each)} has no metrics.jsonl: of several RUNs each is there for its curves")
     net = load(path)
     config = net.config if dataset is None else override(net.config, {"dataset.name": dataset})
-    training, source = open_source(config)
-    check_classes(source.labels, net.labels, config.dataset.name, path)
+    training, source = open_validation(config)
+    source = with_classes_of(source, net.labels, config.dataset.name, path)
+    if training is not None:
+        training = with_classes_of(training, net.labels, config.dataset.name, path)
     probe = Probe(net, config) if isinstance(net, Net) else None
     predictions = collect(net, source, config, _step(advance, "evaluating", len(source)), probe)
     if not len(predictions.labels):
@@ -80,7 +82,9 @@ def make_report(
     run = _run(path)
     crops = _crops(len(choice.labels)) if sample is None else sample
     left_out = _left_out(net, run, sample, crops)
-    if isinstance(net, Net) and probe and sample != 0:
+    if training is None:
+        left_out.append(f"nearest training images: {config.dataset.name} has none")
+    if isinstance(net, Net) and probe and sample != 0 and training is not None:
         cards.nearest = _nearest(net, probe, training, config, predictions, choice.rows(), advance)
     data: dict[str, Any] = {
         "title": Path(path).name or str(path),

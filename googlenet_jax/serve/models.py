@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from googlenet_jax.classifier import Classifier
+from googlenet_jax.classifier import NOT_FINITE, Classifier
 from googlenet_jax.errors import UserError, where
 from googlenet_jax.net import ExportedNet, Net
 from googlenet_jax.serve import ENSEMBLE
@@ -109,7 +109,7 @@ class Model:
         for size in batch_sizes(max_batch):
             crops = np.zeros((size, self.image_size, self.image_size, 3), np.uint8)
             if not np.isfinite(self.look(crops)[0]).all():
-                raise UserError(f"{where(self.facts.source)}: the network gives numbers that are not finite")
+                raise UserError(f"{where(self.facts.source)}: {NOT_FINITE}")
             start = time.monotonic()
             self.look(crops)
             self.seconds[size] = time.monotonic() - start

@@ -1,13 +1,16 @@
 """Starting a training from another network's variables."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from googlenet_jax.config import from_json
+from googlenet_jax.data.classes import places
 from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs import checkpoint
@@ -22,15 +25,19 @@ def input_of(path: str) -> Preprocess:
     return Preprocess.from_dict(checkpoint.read(path)[0]["preprocess"])
 
 
-def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess: Preprocess) -> TrainState:
+def initialize(
+    state: TrainState, config: ml_collections.ConfigDict, preprocess: Preprocess, labels: Sequence[str]
+) -> TrainState:
     """A fresh state with the variables of `config.init_from`, as far as they fit; the optimizer starts anew.
 
-    Classifiers for another number of classes, and auxiliary heads that the other network lacks, stay as they are.
+    Classifiers for other classes by number or name, and auxiliary heads that the other network lacks, stay as they are;
+    those for the same classes in another order are put in this one.
 
     Args:
       state: at step 0.
       config: the whole configuration.
       preprocess: of this training.
+      labels: class names of this network's outputs.
 
     Returns:
       The state to start from.
@@ -55,16 +62,22 @@ def initialize(state: TrainState, config: ml_collections.ConfigDict, preprocess:
             )
     found = {_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(variables)}
     anew = []
+    columns = places(labels, meta["labels"]) if len(labels) == len(meta["labels"]) else None
+    other_classes = columns is not None and None in columns
 
     def take(path_: Any, leaf: jax.Array) -> Any:
         name = _name(path_)
-        if name in found and found[name].shape == leaf.shape:
+        known, of_classes = name in found, "classifier/" in name
+        alike = known and found[name].shape == leaf.shape
+        if alike and not of_classes:
             return found[name]
-        if name in found and "classifier/" not in name:
+        if alike and not other_classes:
+            return found[name] if columns is None else found[name][..., np.asarray(columns)]
+        if known and not of_classes:
             raise UserError(f"config.init_from={path}: {name} has shape {found[name].shape}, not {leaf.shape}")
         if name.endswith("kernel"):
-            was = f" ({found[name].shape[-1]} -> {leaf.shape[-1]} classes)" if name in found else ""
-            anew.append(name.removeprefix("params/").removesuffix("/kernel") + was)
+            was = f" ({found[name].shape[-1]} -> {leaf.shape[-1]} classes)" if known else ""
+            anew.append(name.removeprefix("params/").removesuffix("/kernel") + (" (other classes)" if alike else was))
         return leaf
 
     taken = jax.tree_util.tree_map_with_path(take, state.variables)

@@ -6,10 +6,10 @@ from typing import Any
 
 import ml_collections
 
-from googlenet_jax.classifier import UNUSED
 from googlenet_jax.config.checks import differences
 from googlenet_jax.config.from_json import from_json
 from googlenet_jax.config.resume import bound_to_devices, left_to_start, refused, with_input_of
+from googlenet_jax.data.classes import UNUSED
 from googlenet_jax.data.identity import check_same
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.checkpoint import Checkpoints
@@ -60,7 +60,9 @@ def start(saved: Checkpoints, run: RunDirectory, training: Training, images: dic
     restored = saved.restore(items(fresh), lambda meta: _check(meta, run, training, images))
     if restored is None:
         state = training.create()
-        return training.place(state if config.init_from is None else initialize(state, config, training.preprocess))
+        if config.init_from is not None:
+            state = initialize(state, config, training.preprocess, images["labels"])
+        return training.place(state)
     step, found = restored
     log.info("resuming at step %d, with the optimizer's state and at the same place in the data", step)
     state = TrainState(variables=found["variables"], ema=found["ema"], **found["training"], **constants(config))

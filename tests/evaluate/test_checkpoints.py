@@ -5,15 +5,18 @@ import json
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 import googlenet_jax as gn
 from googlenet_jax.config import to_json
 from googlenet_jax.data.pictures.picture import Pixels
 from googlenet_jax.data.preprocess import make_preprocess
 from googlenet_jax.data.sources.opening import open_source
+from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
 from googlenet_jax.evaluate.views import windows
 from googlenet_jax.models.variants import PRESETS
+from googlenet_jax.report.report import make_report
 from googlenet_jax.runs import checkpoint
 
 
@@ -33,6 +36,38 @@ def test_evaluate_repeats_the_trainings_best_line(run, run_command):
     assert values["loss"] == pytest.approx(best["loss"], rel=1e-5)
     table = run_command("launch.py", "--mode", "evaluate", "--workdir", run)
     assert f"{best['top1']:.2%}" in table.stdout
+
+
+def test_numbers_that_are_not_finite_are_no_result(run, tmp_path):
+    meta, variables = checkpoint.read(run)
+    variables["params"]["classifier"]["bias"] = np.full(4, np.nan, np.float32)
+    checkpoint.write(tmp_path / "nan", variables, meta)
+    net, image = gn.load(tmp_path / "nan"), np.zeros((32, 32, 3), np.uint8)
+    for use in (
+        lambda: net.predict(image),
+        lambda: net.explain(image),
+        lambda: evaluate_checkpoints([tmp_path / "nan"]),
+        lambda: make_report(str(tmp_path / "nan"), tmp_path / "index.html"),
+    ):
+        with pytest.raises(UserError, match="numbers that are not finite: it diverged"):
+            use()
+
+
+def test_some_classes_alone_are_found_by_name(run, tmp_path):
+    """A folder of validation images alone, with two of the four classes."""
+    source = open_source(gn.load(run).config)[1]
+    right = []
+    for i in range(len(source)):
+        picture, label = source[i]
+        if label in (1, 3):
+            path = tmp_path / "val" / source.labels[label] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture.pixels()).save(path)
+            right.append(gn.load(run).predict(str(path))[0].classes[0] == label)
+    for place in (tmp_path, tmp_path / "val"):
+        found = evaluate_checkpoints([run], f"folder:{place}")
+        assert (found["images"], found["top1"]) == (len(right), pytest.approx(np.mean(right)))
+    assert [row["images"] > 0 for row in found["per_class"].values()] == [False, True, False, True]
 
 
 def test_crops_and_ensembles_average_softmaxes(run, tmp_path):

@@ -25,13 +25,16 @@ _INSIDE = ("", "ILSVRC2012_devkit_t12/data", "data")
 _Ids = Callable[[str], str | None]
 
 
-def labelled(tree: Tree, split: str, labels: Sequence[str]) -> tuple[FileSource, list[str]] | None:
+def labelled(
+    tree: Tree, split: str, labels: Sequence[str], all_classes: bool = True
+) -> tuple[FileSource, list[str]] | None:
     """Validation images that a label file tells of.
 
     Args:
       tree: that they lie in.
       split: their directory; they are in it, or in `images` in it.
       labels: class names of the training images.
+      all_classes: whether there must be images of each.
 
     Returns:
       (images, files that are left out); None if there are class directories, or no label file.
@@ -45,7 +48,7 @@ def labelled(tree: Tree, split: str, labels: Sequence[str]) -> tuple[FileSource,
         for place in _places(name, split):
             data = tree.content(place)
             if data is not None:
-                return _source(tree, split, labels, read(tree, place, data), place)
+                return _source(tree, split, labels, read(tree, place, data), place, all_classes)
     return None
 
 
@@ -56,7 +59,7 @@ def _places(name: str, split: str) -> list[str]:
 
 
 def _source(
-    tree: Tree, split: str, labels: Sequence[str], id_of: _Ids, label_file: str
+    tree: Tree, split: str, labels: Sequence[str], id_of: _Ids, label_file: str, all_classes: bool
 ) -> tuple[FileSource, list[str]]:
     files = tree.walk(split)[1]
     paths = [path for path in files if tree.is_image(path)]
@@ -69,7 +72,8 @@ def _source(
         if wnid not in number:
             raise UserError(f"{tree.where()}: the classes of train and {split} differ: {wnid!r} is in {split} alone")
         classes.append(number[wnid])
-    if missing := sorted({*range(len(labels))} - {*classes}):
+    missing = sorted({*range(len(labels))} - {*classes})
+    if missing and all_classes:
         raise UserError(
             f"{tree.where()}: the classes of train and {split} differ: {labels[missing[0]]!r} is in train alone"
         )

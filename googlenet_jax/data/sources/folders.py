@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import ml_collections
 
+from googlenet_jax.data.classes import imagenet
 from googlenet_jax.data.pictures.pillow import EXTENSIONS
 from googlenet_jax.data.sources.flat import labelled
 from googlenet_jax.data.sources.tree import FileSource, Tree, count_kinds, left_out_line
@@ -42,7 +43,9 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
     tree = Tree(root)
     fraction = None if config is None else config.dataset.val_fraction
     if tree.lines("train_list.txt") is not None:
-        return _listed(tree, fraction)
+        splits = ("train", "val") if fraction is None or tree.lines("val_list.txt") is not None else ("train",)
+        train, *listed = _listed(tree, splits)
+        return (train, listed[0]) if listed else _split(train, fraction or 0)
     names = tree.directories()
     train_name = _first(names, _TRAIN)
     val_names = [name for wanted in _VAL if (name := _first(names, (wanted,))) is not None]
@@ -50,7 +53,7 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
         raise UserError(
             f"{tree.where()} has no directory 'train': give it train/<class>/* and val/<class>/*, or *_list.txt"
         )
-    if train_name is None and len(names) == 1 and _first(tree.directories(names[0]), _TRAIN):
+    if train_name is None and _holds_train(tree, names):
         inside = shown(tree.name(names[0]), 200)
         raise UserError(f"{tree.where()} has no directory 'train', but {inside} has: give folder:{inside}")
     train, left_out = _class_folders(tree, train_name or "")
@@ -77,6 +80,45 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
     return train, val
 
 
+def open_folder_to_evaluate(
+    root: str, config: ml_collections.ConfigDict | None = None
+) -> tuple[FileSource | None, FileSource]:
+    """The images of a folder that a network is evaluated on: as `open_folder`, or with nothing to train on.
+
+    Then it holds `val/<class>/*` (or valid, validation, test), a `val` of ImageNet with a label file, `val_list.txt`,
+    or class directories in the root itself, all of whose images are taken.
+
+    Args:
+      root: a path or a URL.
+      config: the whole configuration; None: the defaults.
+
+    Returns:
+      (train or None, validation).
+
+    Raises:
+      UserError: as `open_folder`.
+    """
+    tree = Tree(root)
+    if tree.lines("train_list.txt") is not None:
+        return open_folder(root, config)
+    if tree.lines("val_list.txt") is not None:
+        return None, _listed(tree, ("val",))[0]
+    names = tree.directories()
+    val_names = [name for wanted in _VAL if (name := _first(names, (wanted,))) is not None]
+    if _first(names, _TRAIN) or (not val_names and (not names or _holds_train(tree, names))):
+        return open_folder(root, config)
+    val = _validation(tree, val_names, [number for number, _ in imagenet()], None, all_classes=False)[0]
+    val = _class_folders(tree, "")[0] if val is None else val
+    if not len(val):
+        raise UserError(f"{tree.where()} holds no images ({', '.join(EXTENSIONS)})")
+    return None, val
+
+
+def _holds_train(tree: Tree, names: Sequence[str]) -> bool:
+    """Whether the root's only directory is what was meant."""
+    return len(names) == 1 and _first(tree.directories(names[0]), _TRAIN) is not None
+
+
 def _first(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     """The first name of those that are wanted, in any case; of several that differ in case, the one that is alike."""
     found = [(wanted.index(name.lower()), name not in wanted, name) for name in names if name.lower() in wanted]
@@ -84,11 +126,11 @@ def _first(names: Sequence[str], wanted: Sequence[str]) -> str | None:
 
 
 def _validation(
-    tree: Tree, names: Sequence[str], labels: Sequence[str], fraction: float | None
+    tree: Tree, names: Sequence[str], labels: Sequence[str], fraction: float | None, all_classes: bool = True
 ) -> tuple[FileSource | None, str, list[str]]:
     """The validation images, the directory that they are in and the files in it that were left out."""
     for name in names:
-        found = None if name.lower() in _TEST else labelled(tree, name, labels)
+        found = None if name.lower() in _TEST else labelled(tree, name, labels, all_classes)
         if found is None and tree.directories(name):
             found = _class_folders(tree, name)
         if found is None:
@@ -165,15 +207,14 @@ def _split(source: FileSource, fraction: float) -> tuple[FileSource, FileSource]
     return source.only([i for i in range(len(source)) if i not in val]), source.only(sorted(val))
 
 
-def _listed(tree: Tree, fraction: float | None) -> tuple[FileSource, FileSource]:
+def _listed(tree: Tree, splits: Sequence[str]) -> list[FileSource]:
+    """The images of lists, with the classes of all of them."""
     lists = {}
-    for split in ("train", "val"):
+    for split in splits:
         listing = tree.where(f"{split}_list.txt")
         lines = tree.lines(f"{split}_list.txt")
         if lines is None:
-            if fraction is None:
-                raise UserError(f"{listing} is missing: the other list is there; give it, or {_FRACTION}")
-            continue
+            raise UserError(f"{listing} is missing: the other list is there; give it, or {_FRACTION}")
         rows = [line.rsplit(maxsplit=1) for line in lines]
         for number, row in enumerate(rows, 1):
             if len(row) != 2 or not row[1].isdecimal() or len(row[1]) > _MOST_DIGITS:
@@ -187,7 +228,4 @@ def _listed(tree: Tree, fraction: float | None) -> tuple[FileSource, FileSource]
     labels = [label.strip() for label in tree.lines("labels.txt") or map(str, range(count))]
     if len(labels) < count:
         raise UserError(f"{tree.where('labels.txt')} names {len(labels)} classes, but the lists use {count}")
-    sources = [FileSource(tree, paths, classes, labels) for paths, classes in lists.values()]
-    if len(sources) == 1:
-        return _split(sources[0], fraction or 0)
-    return sources[0], sources[1]
+    return [FileSource(tree, paths, classes, labels) for paths, classes in lists.values()]
