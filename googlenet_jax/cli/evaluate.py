@@ -21,7 +21,10 @@ def add_command(commands: Any) -> None:
     )
     arguments.add_checkpoints(parser, "given several times, an ensemble: softmaxes are averaged")
     parser.add_argument(
-        "--dataset", metavar="NAME", help="a config.dataset.name such as folder:PATH (default: what it was trained on)"
+        "--dataset",
+        metavar="NAME",
+        help="a config.dataset.name such as folder:PATH, whose classes are told by name and may be some of the "
+        "network's; validation images alone will do (default: what it was trained on)",
     )
     parser.add_argument(
         "--crops",

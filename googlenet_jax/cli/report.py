@@ -30,7 +30,7 @@ def add_command(commands: Any) -> None:
         metavar="RUN",
         help="runs whose curves are drawn too; those that differ in their seed alone are one curve, their mean and sd",
     )
-    add("--dataset", metavar="NAME", help="a config.dataset.name with the same classes (default: the network's own)")
+    add("--dataset", metavar="NAME", help="a config.dataset.name, as for evaluate (default: the network's own)")
     add(
         "--baseline",
         type=arguments.path,

@@ -73,7 +73,8 @@ def add_command(commands: Any) -> None:
         parents=[arguments.debug(), arguments.checkpoint(), arguments.as_json()],
         help="write a network for other systems",
         description="Writes a network for another system, runs what was written beside the network, and keeps it only "
-        "if both compute the same. predict, evaluate and googlenet_jax.load take the file like a checkpoint.",
+        f"if both compute the same. predict, evaluate and googlenet_jax.load take {', '.join(RUNTIMES)} like a "
+        "checkpoint; weights for another system come back by googlenet import.",
     )
     export.add_argument("--format", required=True, choices=[*EXPORTS, *NOT_HERE], help=arguments.rows(EXPORTS))
     export.add_argument("--output", required=True, type=arguments.path, metavar="FILE", help="file to write")
@@ -144,6 +145,9 @@ def _import(flags: argparse.Namespace) -> None:
     if result.chosen.name or result.chosen.others:
         print(f"weights taken from {_place(result.chosen)}")
     print(f"{len(converted.entries)} tensors taken")
+    p = result.preprocess
+    mean, std = (", ".join(f"{value:.5g}" for value in p[name]) for name in ("mean", "std"))
+    print(f"input: {p['channel_order']} pixels in 0..255, minus ({mean}), divided by ({std}); else --normalization")
     for why in dict.fromkeys(converted.left_out.values()):
         left = [name for name, own in converted.left_out.items() if own == why]
         print(f"{len(left)} left out, {why}: {', '.join(map(shown, left[:3]))}{', ...' if len(left) > 3 else ''}")

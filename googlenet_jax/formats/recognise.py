@@ -6,6 +6,7 @@ To add a kind of file is to add a row to `_KINDS` and its reader.
 import contextlib
 import functools
 import mmap
+import zipfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -121,8 +122,17 @@ def _is_caffe(sample: Sample) -> bool:
 
 def _refuse_damaged(file: BinaryIO) -> Found:
     """Raises what is wrong with a zip archive whose members cannot be listed."""
-    zips.opened(file)
+    try:
+        zips.opened(file)
+    except zipfile.BadZipFile as error:
+        missing = "not a zip file" in str(error)  # the list of members is at the end
+        raise ValueError("its end is missing: copy or download it again" if missing else str(error)) from None
     return Found({})
+
+
+def _other(sample: Sample) -> str:
+    """What a file is that often lies where a checkpoint should."""
+    return next((f", but {words}" for start, words in _OTHERS if sample.start.lstrip().lower().startswith(start)), "")
 
 
 # Read from top to bottom.
@@ -138,7 +148,7 @@ _KINDS = (
     Kind(lambda s: _ends(s, "config.json", "model.weights.h5"), "a Keras model (.keras)"),
     Kind(lambda s: _ends(s, "saved_model.pb"), "a zip archive of a TensorFlow SavedModel"),
     Kind(lambda s: _ends(s, ".npy"), "an .npz archive", npz.read_npz, ".npz"),
-    Kind(lambda s: _is_zip(s) and bool(s.members), "a zip archive of another kind"),
+    Kind(lambda s: _is_zip(s) and bool(s.members), "a zip archive of something else (unpack it)"),
     Kind(_is_zip, "a zip archive", _refuse_damaged),
     Kind(lambda s: s.start[:2] == b"\x1f\x8b", "a .tar.gz archive", pickled.read_archive, "SINGA's .pickle or .tar.gz"),
     Kind(lambda s: _is_hdf5(s) and s.has(b"keras_version", b"layer_names", b"_layer_checkpoint"), "Keras's HDF5"),
@@ -153,6 +163,14 @@ _KINDS = (
     Kind(lambda s: s.start[:3] == b"\x08\x01\x12", "a TensorFlow SavedModel"),
     Kind(_is_mindspore, "a MindSpore checkpoint", _read_whole(mindspore.read_ckpt), "MindSpore's .ckpt"),
     Kind(_is_caffe, "a .caffemodel", _read_whole(caffe.read_caffemodel), ".caffemodel"),
+)
+_OTHERS = (
+    (b"version https://git-lfs", "Git LFS's pointer to one (git lfs pull)"),
+    (b"<!doctype html", "a web page (the download failed)"),
+    (b"<html", "a web page (the download failed)"),
+    (b"\xfd7zxz\x00", "a .xz archive (unpack it)"),
+    (b"bzh", "a .bz2 archive (unpack it)"),
+    (b"\x28\xb5\x2f\xfd", "a .zst archive (unpack it)"),
 )
 KINDS = tuple(kind.words for kind in _KINDS if kind.reader)
 READ = ", ".join(kind.suffixes for kind in _KINDS if kind.suffixes)
@@ -173,7 +191,7 @@ def opened(path: Path) -> Iterator[tuple[str, Found]]:
     """
     if path.is_dir():
         words = "a TensorFlow SavedModel" if (path / "saved_model.pb").is_file() else "a directory"
-        raise UserError(f"{where(path)}: it is {words}, which is not read; what is: {READ}")
+        raise UserError(f"{where(path)}: it is {words}, which is not read; give a file: {READ}")
     if not path.is_file():
         raise UserError(f"{where(path)}: there is no such file")
     size = path.stat().st_size
@@ -183,13 +201,16 @@ def opened(path: Path) -> Iterator[tuple[str, Found]]:
         sample = Sample(file, size)
         kind = next((kind for kind in _KINDS if kind.test(sample)), None)
         if kind is None:
-            raise UserError(f"{where(path)}: none of the known kinds of file: {READ}")
+            raise UserError(f"{where(path)}: none of the known kinds of file{_other(sample)}: {READ}")
         if kind.reader is None:
             raise UserError(f"{where(path)}: it is {kind.words}, which is not read; what is: {READ}")
         try:
             found = kind.reader(file)
             if not found.groups:
-                why = f": it asks for {shown(found.unread)}, which is refused: only arrays and plain values are read"
+                why = (
+                    f": it asks for {shown(found.unread)}, which is refused: only arrays and plain values are read; "
+                    "save model.state_dict() where a whole model was saved"
+                )
                 raise UserError(f"it looks like {kind.words}, but holds no arrays{why if found.unread else ''}")
             yield kind.words, found
         except UserError as error:

@@ -76,6 +76,8 @@ def convert(
         array, shape = tensors[entry.name], shapes[entry.path]
         layout = LAYOUTS[entry.layout]
         if array.ndim == len(shape) and layout.read(array).shape == shape and array.dtype.kind == "f":
+            if not np.isfinite(array).all():
+                raise UserError(f"{entry.name} has values that are not finite: its training diverged, or it is damaged")
             _put(variables, entry.path, np.ascontiguousarray(layout.read(array), np.float32))
         else:
             stored = layout.write(np.broadcast_to(np.int8(0), shape)).shape

@@ -161,7 +161,10 @@ def find(path: epath.PathLike, newest: bool = False) -> list[str]:
     """
     metrics = marker.checkpoints(str(path)) if storage.is_url(path) else _checkpoints_in(Path(path).expanduser())
     if not metrics:
-        raise UserError(f"{where(path)}: no checkpoint there; give a run directory or one of its checkpoints/<step>")
+        hint = "give a run directory or one of its checkpoints/<step>"
+        if not storage.is_url(path) and Path(path).expanduser().is_file():
+            hint = f"bring another system's file in with googlenet import {where(path)} --output DIR, and give DIR"
+        raise UserError(f"{where(path)}: no checkpoint there; {hint}")
     # Their paths differ in the step alone: the longer number is the greater.
     by_age = sorted(metrics, key=lambda place: (len(place), place), reverse=True)
     return by_age if newest else sorted(by_age, key=lambda place: _stored_top1(metrics[place]), reverse=True)

@@ -3,6 +3,7 @@
 import collections
 import gzip
 import io
+import lzma
 import pickle
 import random
 import struct
@@ -250,7 +251,16 @@ HOSTILE = {
     "shape.safetensors": (lambda: writers.safetensors(SMALL).replace(b"[4]", b"[5]"), "has shape (5,) but 16 bytes"),
     "deep.safetensors": (lambda: struct.pack("<Q", 200_010) + b'{"a":' + b"[" * 200_005, "cannot be read"),
     "truncated.caffemodel": (lambda: writers.caffemodel(MAIN)[:1_000_000], "bytes where only"),
-    "truncated.pth": (lambda: writers.pth(TORCH)[:1_000_000], "cannot be read"),
+    "truncated.pth": (
+        lambda: writers.pth(TORCH)[:1_000_000],
+        "cannot be read: its end is missing: copy or download it",
+    ),
+    "pointer.pth": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+        "but Git LFS's pointer to one",
+    ),
+    "page.pth": (lambda: b"\n<!DOCTYPE html>\n<title>Not found</title>", "but a web page (the download failed)"),
+    "weights.pth.xz": (lambda: lzma.compress(writers.pth(SMALL)), "but a .xz archive (unpack it)"),
     "truncated.pdparams": (lambda: pickle.dumps(PADDLE, 4)[:1_000_000], "cannot be read"),
     "random": (lambda: random.Random(0).randbytes(100_000), "none of the known kinds"),
     "empty": (lambda: b"", "0 bytes"),
@@ -262,7 +272,7 @@ HOSTILE = {
     "script.pt": (lambda: zip_of("x/data.pkl", "x/constants.pkl"), "TorchScript"),
     "saved_model.zip": (lambda: zip_of("x/saved_model.pb", "x/variables/variables.index"), "SavedModel"),
     "saved_model.pb": (lambda: b"\x08\x01\x12\x10" + bytes(16), "SavedModel"),
-    "other.zip": (lambda: zip_of("word/document.xml"), "a zip archive of another kind"),
+    "other.zip": (lambda: zip_of("word/document.xml"), "a zip archive of something else"),
 }
 
 

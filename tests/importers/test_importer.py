@@ -160,6 +160,10 @@ REFUSED = {
         lambda: writers.ckpt({**peers.tensors("mindspore"), "conv1.conv.weight": np.zeros((64, 1, 7, 7), np.float32)}),
         "conv1.conv.weight is float32 (64, 1, 7, 7), not float (64, 3, 7, 7)",
     ),
+    "nan.pth": (
+        lambda: writers.pth({**TORCH, "conv2.conv.weight": np.full((64, 64, 1, 1), np.nan, np.float32)}),
+        "conv2.conv.weight has values that are not finite",
+    ),
     "other.pdparams": (lambda: pickle.dumps({f"w{i}": np.zeros(2, np.float32) for i in range(9)}), "w0, w1, w2"),
     "module.pth": (
         lambda: writers.pth({"model": argparse.Namespace(), "optimizer": {"buffer": np.zeros(3, np.float32)}}),
@@ -167,7 +171,7 @@ REFUSED = {
     ),
     "whole.pth": (
         lambda: writers.pth({"model": argparse.Namespace()}),
-        "asks for argparse.Namespace, which is refused",
+        "is refused: only arrays and plain values are read; save model.state_dict() where a whole model was saved",
     ),
 }
 
@@ -208,6 +212,7 @@ def test_import_command(run_command, tmp_path):
     assert "torchvision's GoogLeNet" in result.stdout
     assert "inception3a.branch3.1.conv.weight -> params/inception_3a/5x5/kernel" in result.stdout
     assert "conv1.bn.num_batches_tracked -> left out" in result.stdout
+    assert "input: rgb pixels in 0..255, minus (123.67, 116.28, 103.53), divided by (58.395, 57.12" in result.stdout
     assert "weights taken from key 'model' (also there: 'model_ema'; --key decides)" in result.stdout
     net = gn.load(tmp_path / "net")
     assert net.labels[3] == "name 3, other"
