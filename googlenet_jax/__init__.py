@@ -8,6 +8,10 @@ if TYPE_CHECKING:
 __all__ = ["Net", "Prediction", "load"]
 
 
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]
+
+
 def __getattr__(name: str) -> Any:
     # On first use, so that `import googlenet_jax` and `--help` do not wait for JAX.
     if name in __all__:

@@ -48,8 +48,8 @@ class Classifier(abc.ABC):
 
         Args:
           images: one or several, also mixed, of uint8 RGB arrays (h, w, 3), grey ones (h, w) and (h, w, 1), RGBA ones,
-            which are laid over white, the same of uint16, PIL images, paths, and the bytes of image files; or an array
-            (n, h, w, 3). A file with transparency keeps its colours, as in training.
+            which are laid over white, the same of uint16, PIL images, paths, open files, and the bytes of image files;
+            or an array (n, h, w, 3). A file with transparency keeps its colours, as in training.
 
         Returns:
           (n, classes) float32 array.

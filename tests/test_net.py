@@ -67,11 +67,15 @@ def test_images_of_every_kind_may_stand_in_one_list(run, tmp_path):
         tmp_path / "grey.png",
         str(tmp_path / "grey.png"),
         file.getvalue(),
+        io.BytesIO(file.getvalue()),
     ]
     alike = net.probabilities(kinds)
     np.testing.assert_allclose(alike, np.repeat(alike[:1], len(kinds), 0), atol=1e-6)
     for kind in kinds:
+        if hasattr(kind, "read"):
+            kind.seek(0)
         assert net.probabilities(kind).shape == (1, 4)
+    np.testing.assert_array_equal(net.preprocess(Image.fromarray(grey)), net.preprocess([rgb]))
     assert net.probabilities(np.stack([grey] * 2)[..., None]).shape == (2, 4)
 
 
@@ -85,5 +89,5 @@ def test_damaged_checkpoint_says_so(run, tmp_path):
 
 
 def test_the_package_imports_without_jax(run_command):
-    code = "import sys, googlenet_jax; sys.exit('jax' in sys.modules)"
+    code = "import sys, googlenet_jax as gn; sys.exit('jax' in sys.modules or 'load' not in dir(gn))"
     assert run_command("-c", code).returncode == 0

@@ -144,6 +144,8 @@ def _pack(flags: argparse.Namespace) -> None:
             place = flags.source.partition(":")[2]
             summary = prepare_folder(place, output, flags.tiles, advance, flags.val_fraction)
     print(f"{', '.join(f'{count} {split}' for split, count in summary['images'].items())} images written to {output}")
+    if summary.get("left_out"):
+        print(f"{summary['left_out']} files could not be opened and are left out, see above")
     if flags.tiles:
         plain = "; ".join(f"{count} {reason}" for reason, count in sorted(summary["plain"].items()))
         print(f"{summary['tiled']} in tiles" + (f", as they were: {plain}" if plain else ""))

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import ml_collections
@@ -36,7 +37,7 @@ def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
     """The configuration that a recipe makes, or that a run stored.
 
     Args:
-      path: a Python file with a `get_config(arg)`, or a config.json.
+      path: a Python file with a `get_config(arg)`, which may import others of its folder; or a config.json.
       argument: for `get_config`.
 
     Returns:
@@ -47,6 +48,8 @@ def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
     """
     if path.suffix == ".json":
         return read_json(path)
+    beside = str(path.absolute().parent)
+    sys.path.append(beside)  # what a recipe shares with others; last, so that it hides no package
     try:
         get_config = runpy.run_path(str(path)).get("get_config")
         if get_config is None:
@@ -58,6 +61,8 @@ def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
         unknown = re.match(r"""\W*Key "(\w+)" does not exist""", str(error))
         why = f"config has no field {unknown[1]!r}: {nearest_field(unknown[1])}" if unknown else reason(error)
         raise UserError(f"--config {path}: {type(error).__name__}: {why}{line_of(error, path)}") from error
+    finally:
+        sys.path.remove(beside)
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f"--config {path}: its get_config returns a {type(config).__name__}, not a configuration")
     return ml_collections.ConfigDict(config).copy_and_resolve_references().lock()

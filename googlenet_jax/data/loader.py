@@ -26,6 +26,7 @@ from googlenet_jax.data.pictures.picture import BadImageError, Picture, Pixels
 from googlenet_jax.data.plan import Plan, make_plan
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.errors import UserError, reason
+from googlenet_jax.system import runtime
 
 _MOST_BAD_IN_A_ROW = 100
 _ENDLESS = 1 << 48
@@ -253,6 +254,7 @@ def _batches(
     if plan.workers:
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers ask for absl's flags, which not every caller has
+        runtime.silence_resource_tracker()  # of what is loaded ahead when the last batch was taken
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(plan.workers, per_worker_buffer_size=plan.buffer))
     with contextlib.closing(iter(dataset)) as stream, _readable_errors():
         for part in stream:

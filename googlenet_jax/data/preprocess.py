@@ -9,6 +9,7 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.data.crops.resize import box_at, center_crop
+from googlenet_jax.data.pictures.arrays import as_pixels, each_image
 from googlenet_jax.data.pictures.picture import Box, Picture
 from googlenet_jax.models.normalization import by_channel
 from googlenet_jax.models.variants import get_variant
@@ -72,12 +73,15 @@ class Preprocess:
         """What the network sees of images: each one's central square, normalised.
 
         Args:
-          images: (h, w, 3) uint8 RGB arrays, each of any size; an (n, h, w, 3) array is a sequence of them.
+          images: one or several as for `Classifier.probabilities`, such as (h, w, 3) uint8 RGB arrays of any size.
 
         Returns:
           (n, side, side, 3) float32 array in `channel_order`; side is `network_size`, or else `image_size`.
+
+        Raises:
+          UserError: for an image that cannot be read, or something else.
         """
-        return self.normalize(jnp.asarray(np.stack([self.crop(np.asarray(image)) for image in images])))
+        return self.normalize(jnp.asarray(np.stack([self.crop(as_pixels(image)) for image in each_image(images)])))
 
     @property
     def of_rgb(self) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ class Explanation(NamedTuple):
     picture: np.ndarray
 
 
-def explain(net: Classifier, images: Any, label: str | None = None, method: str = "cam") -> list[Explanation]:
+def explain(net: Classifier, images: Any, label: str | int | None = None, method: str = "cam") -> list[Explanation]:
     """Explains what a network says of pictures.
 
     Args:
@@ -68,12 +68,13 @@ def explain(net: Classifier, images: Any, label: str | None = None, method: str 
     ]
 
 
-def class_of(labels: Sequence[str], name: str) -> int:
+def class_of(labels: Sequence[str], name: str | int) -> int:
     """The index of a class by its name, one of its names ("tabby" of "tabby, tabby cat"), or its number.
 
     Raises:
       UserError: if there is none, or several; the message names the nearest.
     """
+    name = str(name)
     if list(labels).count(name) == 1:
         return list(labels).index(name)
     wanted = name.lower()
@@ -83,10 +84,10 @@ def class_of(labels: Sequence[str], name: str) -> int:
             return found[0]
         if found:
             numbers = ", ".join(map(str, found[:9]))
-            raise UserError(f"--class {name!r} is {len(found)} classes: give the number of one, {numbers}")
+            raise UserError(f"class {name!r} is {len(found)} classes: give the number of one, {numbers}")
     if name.isdecimal() and int(name) < len(labels):
         return int(name)
-    raise UserError(f"--class {name!r} is none of the network's: {nearest(name, labels[:1000])}")
+    raise UserError(f"class {name!r} is none of the network's: {nearest(name, labels[:1000])}")
 
 
 def _words_of(label: str) -> list[str]:

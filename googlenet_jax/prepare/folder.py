@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,31 @@ from googlenet_jax.data.sources.tree import FileSource
 from googlenet_jax.errors import UserError
 from googlenet_jax.prepare.pack import Advance, Item, pack
 
+log = logging.getLogger(__name__)
+_MOST_IN_A_ROW = 100
+
 
 class _Files:
     def __init__(self, split: str, source: FileSource):
         self.split, self.source, self.total = split, source, len(source)
+        self.left_out = 0
 
     def items(self, start: Any) -> Iterator[Item]:
+        in_a_row = 0
         for index in range(start or 0, self.total):
             path = self.source.paths[index]
             try:
                 data = self.source.tree.read(path)
             except BadImageError as error:
-                raise UserError(
-                    f"{error}; put it right and run the command again, or remove it and take another --output"
-                ) from None
+                in_a_row += 1
+                if in_a_row >= _MOST_IN_A_ROW:  # rather the disk than the files
+                    raise UserError(
+                        f"{error}; so were {in_a_row - 1} before it: run the command again to go on"
+                    ) from None
+                log.warning("%s: left out", error)
+                self.left_out += 1
+                continue
+            in_a_row = 0
             yield Item(self.source.classes[index], path, data, index + 1, index + 1)
 
     def check(self, images: Sequence[int]) -> None:
@@ -36,7 +48,7 @@ class _Files:
 def prepare_folder(
     root: str, output: Path, tiles: bool, advance: Advance, val_fraction: float | None = None
 ) -> dict[str, Any]:
-    """Packs a folder dataset.
+    """Packs a folder dataset; a file that cannot be opened is named and left out, as in training.
 
     Args:
       root: as in config.dataset.name=folder:ROOT.
@@ -45,7 +57,7 @@ def prepare_folder(
       val_fraction: see `config.dataset.val_fraction`.
 
     Returns:
-      As `pack`.
+      As `pack`, and "left_out": how many files.
 
     Raises:
       UserError: if the folder is no dataset, or as `pack`.
@@ -56,4 +68,5 @@ def prepare_folder(
     streams = [_Files("train", train), _Files("val", val)]
     listing = json.dumps([[source.paths, source.classes] for source in (train, val)]).encode()
     origin = f"folder:{root} of {hashlib.sha256(listing).hexdigest()[:16]}"  # what is gone on with must be the same
-    return pack(output, origin, train.labels, streams, tiles, advance)
+    summary = pack(output, origin, train.labels, streams, tiles, advance)
+    return summary | {"left_out": sum(stream.left_out for stream in streams)}

@@ -36,11 +36,13 @@ async def classify(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
             uploads = await read_uploads(request.headers, pieces, _FIELD, service.limits.queue)
-        elif kind.startswith("image/"):
+        elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
             uploads = [Upload("", await whole(pieces))]
         else:
             raise HTTPException(
-                415, f"send images as a form, curl -F {_FIELD}=@cat.jpg; addresses of images are not fetched"
+                415,
+                f"send images as a form, curl -F {_FIELD}=@cat.jpg, or one as the body, curl -T cat.jpg -X POST; "
+                "addresses of images are not fetched",
             )
         if maps * len(uploads) > _MOST_MAPS:
             raise HTTPException(413, f"{maps * len(uploads):,} maps: at most {_MOST_MAPS:,} a request; lower top")

@@ -33,6 +33,7 @@ _ROUTES: tuple[tuple[str, str, str, dict[str, str], dict[str, Any]], ...] = (
                 }
             },
             "image/*": {"schema": _IMAGE},
+            "application/octet-stream": {"schema": _IMAGE},
         },
     ),
     ("/status", "get", "How the server is doing, and its models.", {}, {}),

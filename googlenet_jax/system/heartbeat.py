@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from googlenet_jax.errors import reason, shown
+from googlenet_jax.system import runtime
 
 STATUS = 3  # of a process that ends because another is gone, or because it hangs
 _BEAT = 1.0  # seconds between signs of life
@@ -32,7 +33,6 @@ _GRACE = 2.0  # seconds for an error that all processes have to be told by each,
 _VERDICT = 5.0  # seconds within which a process that is gone is known to be
 _MEET = 60.0  # seconds for the connections
 _KEY = "googlenet_jax/heartbeat"
-_UNWARNED = "ignore:resource_tracker"
 log = logging.getLogger(__name__)
 
 
@@ -103,9 +103,7 @@ def watch(number: int, count: int) -> None:
     except Exception as error:  # of sockets, or of JAX
         found = f"process {number} of {count} watches {len(links)} others alone"
         print(f"warning: {found}: {reason(error)}", file=sys.stderr, flush=True)
-    # Python's own helper would warn of the memory that a process leaves when it ends at once, which it clears up.
-    given = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = f"{given},{_UNWARNED}" if given else _UNWARNED
+    runtime.silence_resource_tracker()  # it would warn when a process ends at once
     _watch = _Watch(number, count, links)
     _watch.start()
     ctypes.CDLL(None).signal(signal.SIGABRT, _aborted)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from googlenet_jax.system.files import cache_directory
 
+_UNWARNED = "ignore:resource_tracker"
+
 
 def cpu_cores() -> int:
     """Cores that this process may use."""
@@ -50,6 +52,13 @@ def restart_with_large_pages() -> None:
         return
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def silence_resource_tracker() -> None:
+    """Python's helper that clears up shared memory does so without a warning, if it is yet to be started."""
+    given = os.environ.get("PYTHONWARNINGS", "")
+    if _UNWARNED not in given.split(","):
+        os.environ["PYTHONWARNINGS"] = f"{given},{_UNWARNED}" if given else _UNWARNED
 
 
 def collect_garbage_rarely() -> None:

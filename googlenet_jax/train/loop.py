@@ -25,7 +25,7 @@ from googlenet_jax.train.meter import Meter
 from googlenet_jax.train.profiler import Profiler
 from googlenet_jax.train.setup import Training, build_training
 from googlenet_jax.train.signals import StopSignals
-from googlenet_jax.train.start import items, output_names, start, tell_new_end, with_input
+from googlenet_jax.train.start import items, output_names, start, tell_new_end, tell_unreached, with_input
 from googlenet_jax.train.state import Measured, TrainState
 from googlenet_jax.train.validation import Validation
 
@@ -66,6 +66,7 @@ def train_and_evaluate(
                 first = int(state.step)
                 run.begin(first)
                 tell_new_end(run, training, first)
+                tell_unreached(config)
                 display.started(training, first, len(train_images))
                 save = _Saving(saved, training, images)
                 end = training.calendar.end(until)

@@ -104,6 +104,17 @@ def tell_new_end(run: RunDirectory, training: Training, step: int) -> None:
         )
 
 
+def tell_unreached(config: ml_collections.ConfigDict) -> None:
+    """Warns of what the schedule's last boundaries are for, which a shortened training never comes to."""
+    late = [boundary for boundary in config.schedule.boundaries if boundary > config.num_epochs]
+    if late and config.schedule.name in ("piecewise", "piecewise_exponential"):
+        log.warning(
+            "config.schedule.boundaries after the last epoch, %g: %s; the learning rate is not what it was to end with",
+            config.num_epochs,
+            ", ".join(f"{boundary:g}" for boundary in late),
+        )
+
+
 def items(state: TrainState) -> dict[str, Any]:
     """A state as a checkpoint keeps it: what prediction needs, and what only resuming needs, apart."""
     training = {"step": state.step, "opt_state": state.opt_state, "loss_scale": state.loss_scale}

@@ -24,7 +24,10 @@ def test_a_folder_in_records_is_the_folder(image_folder, tmp_path, tiles):
     odd = image_folder / "train" / "cat"
     (odd / "p.jpg").write_bytes(encoded(scene(50, 70), progressive=True))
     (odd / "cut.jpg").write_bytes(encoded(scene(50, 70))[:500])
+    (odd / "gone.jpg").symlink_to("nowhere.jpg")
     summary = prepare_folder(str(image_folder), tmp_path / "out", tiles, quiet)
+    assert summary["left_out"] == 1
+    (odd / "gone.jpg").unlink()
     folder, records = opened(f"folder:{image_folder}"), opened(f"records:{tmp_path / 'out'}")
     assert summary["images"] == {"train": 14, "val": 6}
     if tiles:

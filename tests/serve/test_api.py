@@ -42,6 +42,7 @@ def test_several_images_and_one_that_is_broken(served):
 
 def test_json_is_asked_for_by_the_header_too_and_a_raw_image_is_taken(served):
     answer = served.ask("POST", "/api", image_file(), {"Content-Type": "image/png", "Accept": "application/json"})
+    assert served.ask("POST", "/api", image_file(), {"Accept": "application/json"}).body == answer.body
     assert json.loads(answer.body)["predictions"][0]["labels"][0] in LABELS
 
 
@@ -94,7 +95,11 @@ def test_bodies_that_make_no_sense(served):
         answer = served.ask("POST", "/api?format=json", body, headers)
         return answer.status, json.loads(answer.body)["error"]
 
-    assert error(b"", {}) == (415, "send images as a form, curl -F image=@cat.jpg; addresses of images are not fetched")
+    status, words = error(image_file(), {"Content-Type": "application/x-www-form-urlencoded"})  # curl --data-binary
+    assert (status, words[:83]) == (
+        415,
+        "send images as a form, curl -F image=@cat.jpg, or one as the body, curl -T cat.jpg ",
+    )
     assert error(b'{"url": "http://x/"}', {"Content-Type": "application/json"})[0] == 415
     assert error(*form(image_file(), field="picture")) == (
         400,

@@ -16,6 +16,7 @@ import googlenet_jax as gn
 from googlenet_jax.errors import UserError
 from googlenet_jax.train.loop import train_and_evaluate
 from googlenet_jax.train.signals import StopSignals
+from googlenet_jax.train.start import tell_unreached
 
 
 def test_a_training_that_nobody_reads_goes_on_and_may_grow(finished_run, tmp_path):
@@ -105,3 +106,13 @@ def test_evaluation_and_use_may_see_larger_images_than_training(tmp_path):
     config.dataset.network_size = 64
     with pytest.raises(UserError, match=r"eval\.image_size and config\.dataset\.network_size"):
         train_and_evaluate(config, tmp_path / "both")
+
+
+def test_boundaries_that_are_never_reached_are_told(caplog):
+    shortened = {"schedule__name": "piecewise_exponential", "schedule__boundaries": (1.0, 2.0, 3.0, 4.5)}
+    tell_unreached(small_config(**shortened))
+    assert "after the last epoch, 2: 3, 4.5; the learning rate" in caplog.text
+    caplog.clear()
+    tell_unreached(small_config(**shortened | {"schedule__name": "cosine"}))
+    tell_unreached(small_config(**shortened, num_epochs=4.5))
+    assert not caplog.records

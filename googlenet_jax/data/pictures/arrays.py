@@ -13,7 +13,7 @@ from googlenet_jax.errors import UserError, reason, shown
 
 TAKEN = (
     "uint8 or uint16 arrays (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4) RGBA, PIL images, paths, "
-    "or the bytes of image files"
+    "open files, or the bytes of image files"
 )
 _ONE = (str, Path, bytes, bytearray, memoryview, Image.Image)
 
@@ -30,7 +30,7 @@ def each_image(images: Any) -> Iterable[Any]:
     Raises:
       UserError: if it is no image and holds none.
     """
-    if isinstance(images, _ONE) or getattr(images, "ndim", 0) in (2, 3):
+    if isinstance(images, _ONE) or getattr(images, "ndim", 0) in (2, 3) or hasattr(images, "read"):
         return [images]
     if not isinstance(images, Iterable) or isinstance(images, dict) or getattr(images, "ndim", 1) == 0:
         raise UserError(f"{_described(images)} is not taken for images: give {TAKEN}; or several")
@@ -55,7 +55,16 @@ def as_pixels(image: Any) -> np.ndarray:
         return decode_image(bytes(image), f"an image of {len(image)} bytes")
     if isinstance(image, Image.Image):
         return _of_pillow(image)
+    if hasattr(image, "read"):
+        return as_pixels(_content(image))
     return _of_array(image)
+
+
+def _content(file: Any) -> bytes:
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise UserError(f"{_described(file)} gives no bytes: open image files as open(path, 'rb')")
+    return data
 
 
 def _of_pillow(image: Image.Image) -> np.ndarray:
