@@ -24,7 +24,7 @@ class TrainingDisplay:
     """
 
     def __init__(self, workdir: str, total: int, val_images: int):
-        self.workdir, self.total = workdir.rstrip("/"), total
+        self.workdir, self.total, self._next = workdir.rstrip("/"), total, [""]
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -49,6 +49,12 @@ class TrainingDisplay:
     def started(self, training: Training, step: int, images: int) -> None:
         """The training is about to begin after this step, on so many images."""
         config, devices = training.config, training.devices
+        self._next = [
+            f"googlenet predict --checkpoint {self.workdir} IMAGE...",
+            f"googlenet evaluate --checkpoint {self.workdir}",
+            f"googlenet report {self.workdir}",
+            *(f"tensorboard --logdir {self.workdir}/tensorboard" for _ in {"tensorboard"} & {*config.writers}),
+        ]
         log.info(
             "%s, %d images at %d px, batch %d on %d %s device%s, %g epochs = %d steps, run directory %s",
             config.model.variant,
@@ -110,6 +116,5 @@ class TrainingDisplay:
         if jax.process_index() == 0:
             console.print(table)
         log.info("the run is in %s", self.workdir)
-        log.info("next: googlenet predict --checkpoint %s IMAGE...", self.workdir)
-        log.info("      googlenet evaluate --checkpoint %s", self.workdir)
-        log.info("      tensorboard --logdir %s", f"{self.workdir}/tensorboard")
+        for number, command in enumerate(self._next):
+            log.info("%s %s", "     " if number else "next:", command)

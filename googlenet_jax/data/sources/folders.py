@@ -69,12 +69,12 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
             raise UserError(f"{tree.where()} has no directory 'val', or one of {', '.join(_VAL[1:])}{own}: {_FRACTION}")
         return _split(train, fraction)
     if train.labels != val.labels:
-        odd = sorted({*train.labels} ^ {*val.labels})
-        place = train_name if odd[0] in train.labels else val_name
-        raise UserError(
-            f"{tree.where()}: the classes of {train_name} and {val_name} differ: {odd[0]!r} is in {place} alone"
-            + (f", {len(odd)} such classes in all" if len(odd) > 1 else "")
-        )
+        odd = [
+            _alone(train.labels, val.labels, f"{train_name} alone, where an empty directory in {val_name} would do"),
+            _alone(val.labels, train.labels, f"{val_name} alone"),
+        ]
+        both = f"the classes of {train_name} and {val_name} differ"
+        raise UserError(f"{tree.where()}: {both}: {'; '.join(filter(None, odd))}")
     if not len(val):
         raise UserError(f"{tree.where(val_name)} holds no images ({', '.join(EXTENSIONS)})")
     return train, val
@@ -112,6 +112,13 @@ def open_folder_to_evaluate(
     if not len(val):
         raise UserError(f"{tree.where()} holds no images ({', '.join(EXTENSIONS)})")
     return None, val
+
+
+def _alone(labels: Sequence[str], others: Sequence[str], place: str) -> str:
+    """Tells which classes are in one place alone; "" if none is."""
+    names = [repr(shown(label)) for label in sorted({*labels} - {*others})]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} {'is' if len(names) == 1 else 'are'} in {place}" if names else ""
 
 
 def _holds_train(tree: Tree, names: Sequence[str]) -> bool:
