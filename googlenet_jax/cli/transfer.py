@@ -65,6 +65,15 @@ def add_command(commands: Any) -> None:
         help="of the input, if not as usual for its system: half_range for torchvision's transform_input=True (the "
         "published file is recognised), cifar10 for the MindSpore zoo's CIFAR-10 network",
     )
+    bring.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="what else is known of its input: dataset.mean=R,G,B, dataset.std, dataset.channel_order, "
+        "dataset.image_size, eval.crop_fraction, eval.resize; may be given several times",
+    )
     bring.add_argument("--verbose", action="store_true", help="list what became of each tensor")
     bring.set_defaults(run=_import)
 
@@ -102,6 +111,13 @@ def add_command(commands: Any) -> None:
     export.set_defaults(run=_export)
 
 
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is no FIELD=VALUE, such as dataset.image_size=128")
+    return name, value
+
+
 def _batch(text: str) -> int | None:
     return None if text == "dynamic" else arguments.at_least_one(text)
 
@@ -129,7 +145,13 @@ def _import(flags: argparse.Namespace) -> None:
 
         names = (flags.format, flags.variant, flags.labels, flags.num_classes, flags.normalization)
         result = import_checkpoint(
-            flags.file, output, *names, progress=progress, key=flags.key, classifier=flags.classifier
+            flags.file,
+            output,
+            *names,
+            progress=progress,
+            key=flags.key,
+            classifier=flags.classifier,
+            fields=dict(flags.set),
         )
 
     converted = result.converted
@@ -147,7 +169,8 @@ def _import(flags: argparse.Namespace) -> None:
     print(f"{len(converted.entries)} tensors taken")
     p = result.preprocess
     mean, std = (", ".join(f"{value:.5g}" for value in p[name]) for name in ("mean", "std"))
-    print(f"input: {p['channel_order']} pixels in 0..255, minus ({mean}), divided by ({std}); else --normalization")
+    print(f"input: {p['image_size']} px, {p['channel_order']} in 0..255, minus ({mean}), divided by ({std})")
+    print("       (where it was trained otherwise: --normalization, --set)")
     for why in dict.fromkeys(converted.left_out.values()):
         left = [name for name, own in converted.left_out.items() if own == why]
         print(f"{len(left)} left out, {why}: {', '.join(map(shown, left[:3]))}{', ...' if len(left) > 3 else ''}")

@@ -2,11 +2,11 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from googlenet_jax.config import default_config, to_json
+from googlenet_jax.config import default_config, override, to_json
 from googlenet_jax.config.choices import NORMALIZATIONS
 from googlenet_jax.data.preprocess import make_preprocess
 from googlenet_jax.errors import UserError, where
@@ -53,6 +53,7 @@ def import_checkpoint(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
     key: str | None = None,
     classifier: str | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> Imported:
     """Imports a file, or one of the published networks by name.
 
@@ -67,6 +68,8 @@ def import_checkpoint(
       progress: told of a download, in bytes.
       key: dotted key of the weights in the file; None: the dictionary that fits best.
       classifier: name of the last layer, where it is another than its system's.
+      fields: of the groups `dataset` and `eval` of the configuration that goes with the network, with their values as
+        text: {"dataset.mean": "104,117,123", "dataset.image_size": "128"}.
 
     Returns:
       An `Imported`.
@@ -77,6 +80,9 @@ def import_checkpoint(
     output = Path(os.path.expanduser(output))
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output {where(output)} is not empty: choose another directory, or remove it")
+    for field in fields or {}:
+        if not field.startswith(("dataset.", "eval.")):
+            raise UserError(f"--set {field}: a field of the groups dataset or eval is meant, such as dataset.mean")
     path = Path(os.path.expanduser(source))
     if not path.exists() and source in PUBLISHED:
         path = fetch(source, progress)
@@ -100,7 +106,7 @@ def import_checkpoint(
     published = find_published(path)
     if normalization is None and published and PUBLISHED[published].half_range:
         normalization = "half_range"
-    config = _config(family.name, converted, normalization or naming.normalization)
+    config = override(_config(family.name, converted, normalization or naming.normalization), fields or {})
     preprocess = make_preprocess(config).to_dict()
     names = read_labels(labels, converted.num_classes)
     origin = {"file": path.name, "system": naming.system, "published": published}

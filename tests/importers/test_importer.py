@@ -211,7 +211,7 @@ def test_import_command(run_command, tmp_path):
     assert "torchvision's GoogLeNet" in result.stdout
     assert "inception3a.branch3.1.conv.weight -> params/inception_3a/5x5/kernel" in result.stdout
     assert "conv1.bn.num_batches_tracked -> left out" in result.stdout
-    assert "input: rgb pixels in 0..255, minus (123.67, 116.28, 103.53), divided by (58.395, 57.12" in result.stdout
+    assert "input: 224 px, rgb in 0..255, minus (123.67, 116.28, 103.53), divided by (58.395, 57.12" in result.stdout
     assert "weights taken from key 'model' (also there: 'model_ema'; --key decides)" in result.stdout
     net = gn.load(tmp_path / "net")
     assert net.labels[3] == "name 3, other"
@@ -229,6 +229,13 @@ def test_preprocessing_comes_from_the_system(tmp_path):
     assert gn.load(tmp_path / "singa").preprocess.mean == (103.939, 116.779, 123.68)
     (tmp_path / "x.pth").write_bytes(writers.pth(TORCH))
     import_checkpoint(str(tmp_path / "x.pth"), tmp_path / "torch", normalization="half_range")
+    own = {"dataset.mean": "1,2,3", "dataset.channel_order": "bgr", "dataset.image_size": "96"}
+    import_checkpoint(str(tmp_path / "x.pth"), tmp_path / "own", fields=own)
+    p = gn.load(tmp_path / "own").preprocess
+    assert (p.mean, p.channel_order, p.image_size) == ((1, 2, 3), "bgr", 96)
+    for name, words in (("dataset.mena", "did you mean 'dataset.mean'"), ("model.variant", "groups dataset or eval")):
+        with pytest.raises(UserError, match=words):
+            import_checkpoint(str(tmp_path / "x.pth"), tmp_path / "other", fields={name: "1"})
     net = gn.load(tmp_path / "torch")
     pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
