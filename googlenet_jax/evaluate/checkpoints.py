@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import ml_collections
 
 from googlenet_jax.classifier import NOT_FINITE
 from googlenet_jax.config import override
@@ -51,7 +52,7 @@ def evaluate_checkpoints(
     for path, net in zip(paths, nets, strict=True):
         if list(net.labels) != list(nets[0].labels):
             raise UserError(f"{path} and {paths[0]} tell other classes apart: they make no ensemble")
-    config = nets[0].config if dataset is None else override(nets[0].config, {"dataset.name": dataset})
+    config = with_dataset(nets[0].config, dataset)
     source = with_classes_of(open_validation(config)[1], nets[0].labels, config.dataset.name, paths[0])
 
     devices = jax.devices()
@@ -76,6 +77,13 @@ def evaluate_checkpoints(
         "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
         "per_class": per_class,
     }
+
+
+def with_dataset(config: ml_collections.ConfigDict, dataset: str | None) -> ml_collections.ConfigDict:
+    """A network's configuration for evaluation on a dataset, of which no share was trained on; None: on its own."""
+    if dataset in (None, config.dataset.name):
+        return config
+    return override(config, {"dataset.name": dataset, "dataset.val_fraction": None})
 
 
 def _member(net: Net | ExportedNet, resize: str | None) -> Member:

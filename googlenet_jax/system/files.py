@@ -58,7 +58,8 @@ def written_beside(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        error.filename = error.filename or os.fspath(path)  # a full disk has none
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # which tell of no file
+            error.filename = error.filename or os.fspath(path)
         raise
     finally:
         if partial.is_dir():

@@ -1,9 +1,11 @@
 """Folders that a network is evaluated on, with nothing to train on."""
 
 import pytest
+from conftest import small_config
 from data.test_folders import save
 
 from googlenet_jax.data.sources.folders import open_folder_to_evaluate
+from googlenet_jax.data.sources.opening import open_validation
 from googlenet_jax.errors import UserError
 
 
@@ -13,6 +15,12 @@ def test_what_is_evaluated_needs_no_training_images(image_folder, tmp_path):
         return None if train is None else len(train), len(val), val.labels
 
     assert found(image_folder) == (12, 6, ["cat", "dog"])
+    own = small_config(dataset__name=f"folder:{image_folder / 'train'}", dataset__val_fraction=0.5)
+    assert [len(split) for split in open_validation(own)] == [6, 6]  # what it was trained on is not evaluated
+    (image_folder / "val").rename(tmp_path / "val")
+    with pytest.raises(UserError, match=rf"no directory 'val', .* folder:{image_folder}/train to evaluate on all"):
+        found(image_folder)
+    (tmp_path / "val").rename(image_folder / "val")
     (image_folder / "train").rename(tmp_path / "away")
     assert found(image_folder) == found(image_folder / "val") == (None, 6, ["cat", "dog"])
     (image_folder / "val_list.txt").write_text("val/dog/0.jpg 1\nval/cat/0.jpg 0\n")

@@ -99,13 +99,21 @@ def open_folder_to_evaluate(
       UserError: as `open_folder`.
     """
     tree = Tree(root)
+    fraction = None if config is None else config.dataset.val_fraction
     if tree.lines("train_list.txt") is not None:
         return open_folder(root, config)
     if tree.lines("val_list.txt") is not None:
         return None, _listed(tree, ("val",))[0]
     names = tree.directories()
     val_names = [name for wanted in _VAL if (name := _first(names, (wanted,))) is not None]
-    if _first(names, _TRAIN) or (not val_names and (not names or _holds_train(tree, names))):
+    train_name = _first(names, _TRAIN)
+    if train_name and not val_names and fraction is None:
+        raise UserError(
+            f"{tree.where()} has no directory 'val', or one of {', '.join(_VAL[1:])}: give one, or "
+            f"folder:{shown(root, 200)}/{train_name} to evaluate on all of that"
+        )
+    bare = not train_name and not val_names
+    if train_name or (bare and (not names or fraction is not None or _holds_train(tree, names))):
         return open_folder(root, config)
     val = _validation(tree, val_names, [number for number, _ in imagenet()], None, all_classes=False)[0]
     val = _class_folders(tree, "")[0] if val is None else val
