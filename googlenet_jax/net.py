@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.classifier import MOST, Classifier, Prediction
-from googlenet_jax.config import from_json
+from googlenet_jax.config import from_json, to_json
 from googlenet_jax.config.choices import nearest
 from googlenet_jax.data.pictures.arrays import as_pixels, each_image
 from googlenet_jax.data.preprocess import Preprocess
@@ -129,9 +129,31 @@ class Net(Classifier):
     def _all_layers(self, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
         return activations(self.model, variables, self.preprocess.normalize(crops))
 
-    def explain(self, images: Any, label: str | None = None, method: str = "cam") -> list[Explanation]:
+    def explain(self, images: Any, label: str | int | None = None, method: str = "cam") -> list[Explanation]:
         """Which pixels speak for a class, see `explain.explanation.explain`."""
         return explain(self, images, label, method)
+
+    def save(self, directory: str | Path) -> None:
+        """Writes it as a checkpoint, which `load` and `config.init_from` take.
+
+        Args:
+          directory: to make; it may exist if it is empty.
+
+        Raises:
+          UserError: if it cannot be written.
+
+        Examples:
+          >>> dataclasses.replace(net, labels=["cat", "dog"]).save("checkpoints/pets")
+        """
+        meta = {
+            "config": to_json(self.config),
+            "labels": list(self.labels),
+            "preprocess": self.preprocess.to_dict(),
+            "step": self.step,
+            "epoch": 0.0,
+            "temperature": self.temperature,
+        }
+        checkpoint.write(Path(directory).expanduser(), self.variables, meta)
 
     @functools.cached_property
     def _program(self) -> tuple[Callable[[Any, jax.Array], tuple[jax.Array, jax.Array]], Any]:

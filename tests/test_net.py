@@ -1,5 +1,6 @@
 """What gn.load returns."""
 
+import dataclasses
 import io
 import shutil
 
@@ -77,6 +78,16 @@ def test_images_of_every_kind_may_stand_in_one_list(run, tmp_path):
         assert net.probabilities(kind).shape == (1, 4)
     np.testing.assert_array_equal(net.preprocess(Image.fromarray(grey)), net.preprocess([rgb]))
     assert net.probabilities(np.stack([grey] * 2)[..., None]).shape == (2, 4)
+
+
+def test_a_network_is_saved_with_what_was_changed(run, tmp_path):
+    net = dataclasses.replace(gn.load(run), labels=["w", "x", "y", "z"], temperature=2.0)
+    net.save(tmp_path / "pets")
+    again, image = gn.load(tmp_path / "pets"), np.zeros((40, 40, 3), np.uint8)
+    assert again.predict(image) == net.predict(image)
+    assert (again.labels, again.step, again.temperature) == (net.labels, net.step, 2.0)
+    with pytest.raises(UserError, match="pets is not empty"):
+        net.save(tmp_path / "pets")
 
 
 def test_damaged_checkpoint_says_so(run, tmp_path):

@@ -1,6 +1,7 @@
 """The `googlenet` commands that move networks between systems: import and export."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -136,6 +137,9 @@ def _import(flags: argparse.Namespace) -> None:
 
     _check_local(flags.output or "")
     output = Path(flags.output or Path("checkpoints") / Path(flags.file).name.partition(".")[0])
+    if _is_ours(Path(flags.file)):
+        _import_ours(flags, output)
+        return
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("", total=None, visible=False)
@@ -175,6 +179,31 @@ def _import(flags: argparse.Namespace) -> None:
         left = [name for name, own in converted.left_out.items() if own == why]
         print(f"{len(left)} left out, {why}: {', '.join(map(shown, left[:3]))}{', ...' if len(left) > 3 else ''}")
     print(f"classes: {', '.join(shown(label.partition(',')[0]) for label in result.labels[:4])}, ...")
+    print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether it is a .safetensors of googlenet export, which says itself what other systems' files do not."""
+    from googlenet_jax.exported.description import KEY
+    from googlenet_jax.formats.safetensors import read_metadata
+
+    if file.suffix != ".safetensors" or not file.is_file():
+        return False
+    with file.open("rb") as stream, contextlib.suppress(ValueError, RecursionError):
+        return KEY in read_metadata(stream)
+    return False
+
+
+def _import_ours(flags: argparse.Namespace, output: Path) -> None:
+    from googlenet_jax.net import Net, load
+
+    for name in ("format", "key", "classifier", "variant", "labels", "num_classes", "normalization", "set"):
+        if getattr(flags, name):
+            raise UserError(f"--{name}: {where(flags.file)} is of googlenet export and says itself what it is")
+    net = load(flags.file)
+    assert isinstance(net, Net)
+    net.save(output)
+    print(f"recognised a .safetensors of googlenet export: variant {net.model.variant.name}, {len(net.labels)} classes")
     print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
 
 

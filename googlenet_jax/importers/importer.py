@@ -78,8 +78,7 @@ def import_checkpoint(
       UserError: for anything wrong with the file; then nothing is written.
     """
     output = Path(os.path.expanduser(output))
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"--output {where(output)} is not empty: choose another directory, or remove it")
+    checkpoint.check_free(output)
     for field in fields or {}:
         if not field.startswith(("dataset.", "eval.")):
             raise UserError(f"--set {field}: a field of the groups dataset or eval is meant, such as dataset.mean")

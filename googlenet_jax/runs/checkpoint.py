@@ -125,6 +125,12 @@ def _set_aside(path: Path) -> None:
         path.rename(next(name for name in names if not name.exists()))
 
 
+def check_free(directory: Path) -> None:
+    """Raises `UserError` if something lies where a checkpoint is to be written."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{where(directory)} is not empty: choose another directory, or remove it")
+
+
 def write(directory: Path, variables: Any, meta: dict[str, Any]) -> None:
     """Writes one checkpoint of variables alone, whole or not at all.
 
@@ -136,6 +142,7 @@ def write(directory: Path, variables: Any, meta: dict[str, Any]) -> None:
     Raises:
       UserError: if it cannot be written.
     """
+    check_free(directory)
     items = ocp.args.Composite(meta=ocp.args.JsonSave(meta), variables=ocp.args.StandardSave(variables))
     with (
         _readable_errors(directory),

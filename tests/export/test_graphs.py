@@ -82,11 +82,19 @@ def test_a_network_that_enlarges_its_crops_keeps_that_where_its_weights_are_writ
     assert again.preprocess == net.preprocess and again.preprocess.network_size == 40
 
 
-def test_weights_of_a_network_that_torchvision_lacks_have_this_projects_names(tmp_path):
+def test_weights_of_a_network_that_torchvision_lacks_have_this_projects_names(tmp_path, googlenet):
     net = network("torchvision", 32, model__stem="small", model__blocks=("3a",))
     export(net, "x", "safetensors", tmp_path / "net.safetensors", Options())
     again = gn.load(tmp_path / "net.safetensors")
     jax.tree.map(np.testing.assert_array_equal, again.variables, net.variables)
+    command = ["import", tmp_path / "net.safetensors", "--output", tmp_path / "net"]
+    assert googlenet(*command)[0] == 0
+    back = gn.load(tmp_path / "net")
+    jax.tree.map(np.testing.assert_array_equal, back.variables, net.variables)
+    assert (back.labels, back.preprocess, back.config) == (net.labels, net.preprocess, net.config)
+    for wrong, words in ((command, "net is not empty"), ([*command, "--labels", "x"], "says itself what it is")):
+        status, _, errors = googlenet(*wrong)
+        assert (status, words in errors) == (2, True)
 
 
 @pytest.mark.parametrize("stem", ["small", "tiny"])
