@@ -33,7 +33,7 @@ BELOW = {
     "sweep": {"system", "config", "runs"},  # it starts trainings as processes
     "cli": {
         *("system", "config", "models", "data", "runs", "classifier", "net", "evaluate"),
-        *("explain", "report", "train", "serve", "sweep", "importers", "export", "prepare"),
+        *("explain", "report", "train", "serve", "sweep", "importers", "export", "exported", "prepare"),
     },
 }
 

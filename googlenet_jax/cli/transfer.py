@@ -1,7 +1,6 @@
 """The `googlenet` commands that move networks between systems: import and export."""
 
 import argparse
-import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -132,12 +131,13 @@ def _import(flags: argparse.Namespace) -> None:
     runtime.configure_jax()
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+    from googlenet_jax.exported.safetensors import is_described
     from googlenet_jax.importers.importer import import_checkpoint
     from googlenet_jax.system.console import console
 
     _check_local(flags.output or "")
     output = Path(flags.output or Path("checkpoints") / Path(flags.file).name.partition(".")[0])
-    if _is_ours(Path(flags.file)):
+    if is_described(Path(flags.file)):
         _import_ours(flags, output)
         return
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -180,18 +180,6 @@ def _import(flags: argparse.Namespace) -> None:
         print(f"{len(left)} left out, {why}: {', '.join(map(shown, left[:3]))}{', ...' if len(left) > 3 else ''}")
     print(f"classes: {', '.join(shown(label.partition(',')[0]) for label in result.labels[:4])}, ...")
     print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
-
-
-def _is_ours(file: Path) -> bool:
-    """Whether it is a .safetensors of googlenet export, which says itself what other systems' files do not."""
-    from googlenet_jax.exported.description import KEY
-    from googlenet_jax.formats.safetensors import read_metadata
-
-    if file.suffix != ".safetensors" or not file.is_file():
-        return False
-    with file.open("rb") as stream, contextlib.suppress(ValueError, RecursionError):
-        return KEY in read_metadata(stream)
-    return False
 
 
 def _import_ours(flags: argparse.Namespace, output: Path) -> None:

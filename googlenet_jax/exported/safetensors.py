@@ -1,5 +1,6 @@
 """Weights in .safetensors with a description: a whole network, which JAX runs."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from googlenet_jax.models.variants import PRESETS
 
 # Families whose tensors have another system's names where that knows such a network; all else has this project's.
 NAMED = {"torchvision": "torchvision"}
+
+
+def is_described(path: Path) -> bool:
+    """Whether a file is a .safetensors with a description, which says itself what other systems' files do not."""
+    if path.suffix != ".safetensors" or not path.is_file():
+        return False
+    with path.open("rb") as stream, contextlib.suppress(ValueError, RecursionError):
+        return KEY in read_metadata(stream)
+    return False
 
 
 def open_safetensors(path: Path) -> tuple[Description, dict[str, Any]]:
