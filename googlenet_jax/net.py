@@ -140,11 +140,13 @@ class Net(Classifier):
           directory: to make; it may exist if it is empty.
 
         Raises:
-          UserError: if it cannot be written.
+          UserError: if it cannot be written, or has not as many class names as outputs.
 
         Examples:
           >>> dataclasses.replace(net, labels=["cat", "dog"]).save("checkpoints/pets")
         """
+        if len(self.labels) != self.model.num_classes:
+            raise UserError(f"{len(self.labels)} class names for {self.model.num_classes} outputs")
         meta = {
             "config": to_json(self.config),
             "labels": list(self.labels),

@@ -88,6 +88,8 @@ def test_a_network_is_saved_with_what_was_changed(run, tmp_path):
     assert (again.labels, again.step, again.temperature) == (net.labels, net.step, 2.0)
     with pytest.raises(UserError, match="pets is not empty"):
         net.save(tmp_path / "pets")
+    with pytest.raises(UserError, match="1 class names for 4 outputs"):
+        dataclasses.replace(net, labels=["w"]).save(tmp_path / "one")
 
 
 def test_damaged_checkpoint_says_so(run, tmp_path):

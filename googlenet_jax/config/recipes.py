@@ -49,7 +49,9 @@ def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
     if path.suffix == ".json":
         return read_json(path)
     beside = str(path.absolute().parent)
-    sys.path.append(beside)  # what a recipe shares with others; last, so that it hides no package
+    added = beside not in sys.path
+    if added:
+        sys.path.append(beside)  # what a recipe shares with others; last, so that it hides no package
     try:
         get_config = runpy.run_path(str(path)).get("get_config")
         if get_config is None:
@@ -62,7 +64,8 @@ def read_recipe(path: Path, argument: str = "") -> ml_collections.ConfigDict:
         why = f"config has no field {unknown[1]!r}: {nearest_field(unknown[1])}" if unknown else reason(error)
         raise UserError(f"--config {path}: {type(error).__name__}: {why}{line_of(error, path)}") from error
     finally:
-        sys.path.remove(beside)
+        if added:
+            sys.path.remove(beside)
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f"--config {path}: its get_config returns a {type(config).__name__}, not a configuration")
     return ml_collections.ConfigDict(config).copy_and_resolve_references().lock()

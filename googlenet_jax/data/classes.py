@@ -59,8 +59,8 @@ class _Renumbered:
 def with_classes_of(source: Source, known: Sequence[str], dataset: str, path: str | Path) -> Source:
     """Images whose labels are a network's classes.
 
-    Classes are told by their names, see `places`, so that a dataset may have some of them, in any order. Names that say
-    nothing, or have none in common, are taken in order.
+    Classes are told by their names, see `places`, so that a dataset may have some of them, in any order. Where names
+    have none in common, and as many on both sides, they are taken in order.
 
     Args:
       source: the images.
@@ -71,69 +71,71 @@ def with_classes_of(source: Source, known: Sequence[str], dataset: str, path: st
       The source, or one of the same images with the network's labels.
 
     Raises:
-      UserError: if it has classes that the network does not know, or as many as cannot be told apart by order.
+      UserError: if it has classes that the network does not know, or that cannot be told apart.
     """
-    outputs, given = [label for label in known if not label.startswith(UNUSED)], source.labels
-    found = places(given, outputs)
-    numbers = [] if found is None else [number for number in found if number is not None]
-    if found is not None and len(numbers) == len(given):
+    given, outputs = source.labels, [label for label in known if not label.startswith(UNUSED)]
+    found = places(given, known)
+    numbers = [number for number in found if number is not None]
+    if len(numbers) == len(given):
         if len(given) < len(outputs):
             log.info("%s has %d of the %d classes of %s", dataset, len(given), len(outputs), path)
-        alike = numbers == [*range(len(outputs))]
-        return source if alike else _Renumbered(source, numbers, known)
-    if numbers:
-        strange = [repr(shown(label)) for label, number in zip(given, found or (), strict=True) if number is None]
-        raise UserError(
-            f"{dataset} has {len(strange)} classes that {path} does not know: {', '.join(strange[:3])}"
-            f"{', ...' if len(strange) > 3 else ''}; call them as the network does, or leave them out"
-        )
+        return source if numbers == [*range(len(given))] else _Renumbered(source, numbers, known)
+    first = f"the first is {shown(given[0])!r} there, {shown(outputs[0])!r} here"
+    told = not nameless(given) and not nameless(outputs)
     if len(given) not in (len(outputs), len(known)):
         raise UserError(
-            f"{dataset} has {len(given)} classes, {path} tells {len(outputs)} apart, and by their names none is the "
-            f"same: the first is {shown(given[0])!r} there, {shown(outputs[0])!r} here"
+            f"{dataset} has {len(given)} classes, {path} tells {len(outputs)} apart, and their names do not say which "
+            f"are the same: {first}"
         )
-    if found is not None:
-        log.warning(
-            "%s and %s have no class name in common: classes are taken in order, %r for %r and so on",
-            *(dataset, path, shown(given[0]), shown(outputs[0])),
+    if numbers and told:
+        strange = [repr(shown(label)) for label, number in zip(given, found, strict=True) if number is None]
+        raise UserError(
+            f"{dataset} has {len(strange)} classes that {path} does not know, or two of a name: "
+            f"{', '.join(strange[:3])}{', ...' if len(strange) > 3 else ''}; call them as the network does, or leave "
+            "them out"
         )
+    if told:
+        log.warning("%s and %s have no class name in common: classes are taken in order; %s", dataset, path, first)
     return source
 
 
-def places(given: Sequence[str], known: Sequence[str]) -> list[int | None] | None:
-    """Where given classes are among known ones by their names, of ImageNet's also by number or words alone.
+def places(given: Sequence[str], known: Sequence[str]) -> list[int | None]:
+    """Where given classes are among known ones by their names, of ImageNet's also by number or a synonym alone.
 
     Args:
       given: class names.
       known: class names.
 
     Returns:
-      Of each the index into known, or None where there is none; None if names of either say nothing ("class 3") or the
-      same of two.
+      Of each the index into known, or None where there is none, or a name is that of two.
     """
+    exact = {label: i for i, label in enumerate(known)}
+    if len(exact) == len(known) and len({*given}) == len(given) and all(label in exact for label in given):
+        return [exact[label] for label in given]
     theirs, ours = _keys(given), _keys(known)
-    if theirs == ours:
-        return [*range(len(ours))]
-    place = {key: i for i, key in enumerate(ours)}
-    if len(place) < len(ours) or len({*theirs}) < len(theirs) or _says_nothing(given):
-        return None
-    found = [place.get(key) for key in theirs]
-    return None if None in found and _says_nothing(known) else found
+    if theirs == ours[: len(theirs)]:
+        return [*range(len(theirs))]
+    twice = {key for keys in (theirs, ours) for key, count in collections.Counter(keys).items() if count > 1}
+    place = {key: i for i, key in enumerate(ours) if key not in twice}
+    return [place.get(key) for key in theirs]
 
 
 def _keys(labels: Sequence[str]) -> list[str]:
     """By what each class is known: of ImageNet's the WordNet number."""
     rows = imagenet()
-    count = collections.Counter(words for _, words in rows)  # two are cranes
-    numbers = {words: number for number, words in rows if count[words] == 1}
-    keys = []
-    for i, label in enumerate(labels):
-        found = _WORDNET.match(label)
-        at_home = len(labels) == len(rows) and label == rows[i][1]
-        keys.append(found[0] if found else rows[i][0] if at_home else numbers.get(label, label))
-    return keys
+    if len(labels) == len(rows):
+        at_home = [
+            label in (number, words, *words.split(", ")) for label, (number, words) in zip(labels, rows, strict=True)
+        ]
+        if sum(at_home) > 0.9 * len(rows):  # some lists tell both cranes apart in their own way
+            return [number for number, _ in rows]
+    names = [(name, number) for number, words in rows for name in {words, *words.split(", ")}]
+    count = collections.Counter(name for name, _ in names)
+    numbers = {name: number for name, number in names if count[name] == 1}
+    matches = [_WORDNET.match(label) for label in labels]
+    return [match[0] if match else numbers.get(label, label) for label, match in zip(labels, matches, strict=True)]
 
 
-def _says_nothing(labels: Sequence[str]) -> bool:
+def nameless(labels: Sequence[str]) -> bool:
     """Whether names are nothing but the classes' places."""
     return any(list(labels) == [f"{before}{i}" for i in range(len(labels))] for before in ("", "class "))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import ml_collections
 
 from googlenet_jax.classifier import NOT_FINITE
 from googlenet_jax.config import override
@@ -52,7 +51,7 @@ def evaluate_checkpoints(
     for path, net in zip(paths, nets, strict=True):
         if list(net.labels) != list(nets[0].labels):
             raise UserError(f"{path} and {paths[0]} tell other classes apart: they make no ensemble")
-    config = with_dataset(nets[0].config, dataset)
+    config = nets[0].config if dataset is None else override(nets[0].config, {"dataset.name": dataset})
     source = with_classes_of(open_validation(config)[1], nets[0].labels, config.dataset.name, paths[0])
 
     devices = jax.devices()
@@ -65,7 +64,7 @@ def evaluate_checkpoints(
     variables = [replicate(net.variables, devices) if isinstance(net, Net) else {} for net in nets]
     result = evaluator.run(variables, batches, functools.partial(_advance, advance, len(source)))
     if result.seen.any() and not math.isfinite(result.values["loss"]):
-        raise UserError(f"{' and '.join(map(str, paths))}: {NOT_FINITE}")
+        raise UserError(f"{' or '.join(map(str, paths))}: {NOT_FINITE}")
     per_class = {
         f"{label}": {"top1": float(right / seen) if seen else None, "images": int(seen)}
         for label, seen, right in zip(_distinct(nets[0].labels), result.seen, result.right, strict=True)
@@ -77,13 +76,6 @@ def evaluate_checkpoints(
         "checkpoints": [{"path": str(path), "step": net.step} for path, net in zip(paths, nets, strict=True)],
         "per_class": per_class,
     }
-
-
-def with_dataset(config: ml_collections.ConfigDict, dataset: str | None) -> ml_collections.ConfigDict:
-    """A network's configuration for evaluation on a dataset, of which no share was trained on; None: on its own."""
-    if dataset in (None, config.dataset.name):
-        return config
-    return override(config, {"dataset.name": dataset, "dataset.val_fraction": None})
 
 
 def _member(net: Net | ExportedNet, resize: str | None) -> Member:

@@ -69,12 +69,15 @@ def explain(net: Classifier, images: Any, label: str | int | None = None, method
 
 
 def class_of(labels: Sequence[str], name: str | int) -> int:
-    """The index of a class by its name, one of its names ("tabby" of "tabby, tabby cat"), or its number.
+    """The index of a class: by its name, one of its names ("tabby" of "tabby, tabby cat"), or its number.
 
     Raises:
       UserError: if there is none, or several; the message names the nearest.
     """
-    name = str(name)
+    if not isinstance(name, str):
+        if not 0 <= name < len(labels):
+            raise UserError(f"class {name} is none of the network's {len(labels)}")
+        return int(name)
     if list(labels).count(name) == 1:
         return list(labels).index(name)
     wanted = name.lower()

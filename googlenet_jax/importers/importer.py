@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from googlenet_jax.config import default_config, override, to_json
+from googlenet_jax.config.checks import known_field
 from googlenet_jax.config.choices import NORMALIZATIONS
 from googlenet_jax.data.preprocess import make_preprocess
 from googlenet_jax.errors import UserError, where
@@ -17,6 +18,12 @@ from googlenet_jax.importers.labels import read_labels
 from googlenet_jax.importers.published import PUBLISHED, fetch, find_published
 from googlenet_jax.models.variants import get_variant
 from googlenet_jax.runs import checkpoint
+
+# The fields that say what a network's input is.
+INPUT = (
+    *(f"dataset.{name}" for name in ("mean", "std", "channel_order", "image_size", "network_size")),
+    *(f"eval.{name}" for name in ("crop_fraction", "resize")),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +75,7 @@ def import_checkpoint(
       progress: told of a download, in bytes.
       key: dotted key of the weights in the file; None: the dictionary that fits best.
       classifier: name of the last layer, where it is another than its system's.
-      fields: of the groups `dataset` and `eval` of the configuration that goes with the network, with their values as
-        text: {"dataset.mean": "104,117,123", "dataset.image_size": "128"}.
+      fields: of `INPUT`, with their values as text: {"dataset.mean": "104,117,123", "dataset.image_size": "128"}.
 
     Returns:
       An `Imported`.
@@ -80,8 +86,8 @@ def import_checkpoint(
     output = Path(os.path.expanduser(output))
     checkpoint.check_free(output)
     for field in fields or {}:
-        if not field.startswith(("dataset.", "eval.")):
-            raise UserError(f"--set {field}: a field of the groups dataset or eval is meant, such as dataset.mean")
+        if known_field(field) not in INPUT:
+            raise UserError(f"--set {field} says nothing of the input; what does: {', '.join(INPUT)}")
     path = Path(os.path.expanduser(source))
     if not path.exists() and source in PUBLISHED:
         path = fetch(source, progress)

@@ -21,7 +21,6 @@ _MOST_IN_A_ROW = 100
 class _Files:
     def __init__(self, split: str, source: FileSource):
         self.split, self.source, self.total = split, source, len(source)
-        self.left_out = 0
 
     def items(self, start: Any) -> Iterator[Item]:
         in_a_row = 0
@@ -33,16 +32,21 @@ class _Files:
                 in_a_row += 1
                 if in_a_row >= _MOST_IN_A_ROW:  # rather the disk than the files
                     raise UserError(
-                        f"{error}; so were {in_a_row - 1} before it: run the command again to go on"
+                        f"{error}; so were {in_a_row - 1} before it: put it right and run the command again, or remove "
+                        "them and take another --output"
                     ) from None
                 log.warning("%s: left out", error)
-                self.left_out += 1
                 continue
             in_a_row = 0
             yield Item(self.source.classes[index], path, data, index + 1, index + 1)
 
     def check(self, images: Sequence[int]) -> None:
-        pass  # what the folder holds is what there should be
+        gone = [c for c, count in enumerate(images) if not count and c in self.source.classes]
+        if gone:
+            raise UserError(
+                f"none of the {self.split} images of {self.source.labels[gone[0]]!r} can be opened: put them right, or "
+                "remove the class, and take another --output"
+            )
 
 
 def prepare_folder(
@@ -69,4 +73,4 @@ def prepare_folder(
     listing = json.dumps([[source.paths, source.classes] for source in (train, val)]).encode()
     origin = f"folder:{root} of {hashlib.sha256(listing).hexdigest()[:16]}"  # what is gone on with must be the same
     summary = pack(output, origin, train.labels, streams, tiles, advance)
-    return summary | {"left_out": sum(stream.left_out for stream in streams)}
+    return summary | {"left_out": len(train) + len(val) - sum(summary["images"].values())}

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from googlenet_jax.classifier import Classifier
+from googlenet_jax.config import override
 from googlenet_jax.data.classes import named, with_classes_of
 from googlenet_jax.data.order import spread
 from googlenet_jax.data.sources.base import Source
 from googlenet_jax.data.sources.opening import open_validation
 from googlenet_jax.errors import UserError
 from googlenet_jax.errors import where as place_of
-from googlenet_jax.evaluate.checkpoints import with_dataset
 from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.report import history, sections
 from googlenet_jax.report.cards import Album, Cards, name_of
@@ -67,7 +67,7 @@ def make_report(
         if _run(each) is None:
             raise UserError(f"{place_of(each)} has no metrics.jsonl: of several RUNs each is there for its curves")
     net = load(path)
-    config = with_dataset(net.config, dataset)
+    config = net.config if dataset is None else override(net.config, {"dataset.name": dataset})
     training, source = open_validation(config)
     source = with_classes_of(source, net.labels, config.dataset.name, path)
     if training is not None:

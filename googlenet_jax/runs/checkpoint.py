@@ -111,6 +111,11 @@ class Checkpoints:
             raise UserError(f"{self.directory}: none of the checkpoints can be read ({why}); take another --workdir")
         return None
 
+    def wait(self) -> None:
+        """Waits until everything is written; raises `UserError` if it could not be."""
+        with _readable_errors(self.directory):
+            self.manager.wait_until_finished()
+
     def close(self) -> None:
         """Waits until everything is written."""
         with _readable_errors(self.directory):

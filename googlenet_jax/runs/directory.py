@@ -1,7 +1,6 @@
 """The run directory: configuration, metrics and log of one training."""
 
 import contextlib
-import itertools
 import json
 import logging
 import math
@@ -103,9 +102,8 @@ class RunDirectory:
         self._started = time.monotonic()
 
     def _keep_lines(self) -> None:
-        """What was measured of a training whose checkpoints someone removed is not for the next one to forget."""
-        names = (self.path / f"metrics.{number}.jsonl" for number in itertools.count(1))
-        kept = next(name for name in names if not name.exists())
+        """What was measured of a training whose checkpoints are gone is not for the next one to forget."""
+        kept = self.path / f"metrics.{time.strftime('%Y-%m-%d_%H-%M-%S')}.jsonl"  # of all machines' another name
         (self.path / METRICS).rename(kept)
         log.warning("%s has no checkpoint: training begins anew; what was measured is kept in %s", self.path, kept.name)
 

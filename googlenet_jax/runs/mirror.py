@@ -143,8 +143,8 @@ class Mirror:
                 log.info("%s was changed from elsewhere: the %s that this machine has is dropped", self.url, name)
                 shutil.rmtree(self.path / name)
         shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
-        for name in _FILES:
-            (self.path / name).unlink(missing_ok=True)
+        for path in (*(self.path / name for name in _FILES), *self.path.glob("metrics.*.jsonl")):
+            path.unlink(missing_ok=True)
 
     def _steps(self) -> list[str]:
         """Names of the checkpoints in the directory, the oldest first; Orbax renames one when it is complete."""

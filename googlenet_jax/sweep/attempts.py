@@ -26,6 +26,7 @@ FINAL = (DIVERGED,)  # not tried again by the same command either
 _NAMED = re.compile(r"\bconfig\.([a-z_0-9.]*[a-z_0-9])")
 _ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)  # a training to save and stop
 _SAVED = ": saved at step "  # what a training says that was told to stop, `TrainingDisplay.finished`
+_DIVERGED = "training diverged"  # likewise, `train.loop`
 _PROBE = 1.0  # seconds for others to look at the lock, which they hold for a moment
 _TAIL = 1 << 16  # bytes of a log's end in which its last error is looked for
 
@@ -61,6 +62,18 @@ class Attempts:
         """What became of the last one that ended."""
         ended = [line for line in self.lines() if line.get("event") == "end"]
         return Outcome(str(ended[-1].get("outcome")), str(ended[-1].get("error", ""))) if ended else None
+
+    def final(self) -> Outcome | None:
+        """What ended the training for good, if something did, though a crash kept it from being noted."""
+        begun = self._begun()
+        if not begun:
+            return None
+        lines = self.lines()
+        if any(line.get("event") == "end" for line in lines[lines.index(begun) :]):
+            last = self.last()
+            return last if last is not None and last.kind in FINAL else None
+        error = _error(self._printed(begun["log"]))
+        return Outcome(DIVERGED, error) if _DIVERGED in error else None
 
     def take(self) -> IO[str] | None:
         """The file, locked as long as it is open anywhere: a process that inherits it is known to be alive.
@@ -127,7 +140,7 @@ class Attempts:
         """
         printed = self._printed(self._begun().get("log", 0))
         error = _error(printed)
-        if "training diverged" in error:  # in its last step, maybe
+        if _DIVERGED in error:  # in its last step, maybe
             return Outcome(DIVERGED, error)
         if progress.reached(self.asked()):
             return Outcome(DONE)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from googlenet_jax.runs.progress import Progress, read_progress
-from googlenet_jax.sweep.attempts import DONE, FINAL, SAVED, WORTH_A_RETRY, Outcome
+from googlenet_jax.sweep.attempts import DONE, SAVED, WORTH_A_RETRY, Outcome
 from googlenet_jax.sweep.definition import Definition
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.sweep.executors.base import Executor, Job
@@ -92,8 +92,7 @@ class Driver:
         """What earlier drivers learnt of a trial at an epoch: NaN if it has no value and never will."""
         job = self._job(Task(number, epoch))
         progress = read_progress(job.workdir)
-        last = job.attempts.last()
-        final = last is not None and last.kind in FINAL
+        final = job.attempts.final() is not None
         if progress.reached(job.until) and not (final and job.attempts.asked() <= job.until):
             value = self._value(number, job.until, progress)
             self._note(number, value)

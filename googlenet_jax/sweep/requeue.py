@@ -38,6 +38,9 @@ def attempt(job: Job, files: Path, program: str, retries: int) -> int:
     # Not SLURM_JOB_ID: the last task of an array has that of the whole array, all of which would be queued again.
     name = f"{os.environ.get('SLURM_ARRAY_JOB_ID')}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
     with _taken(job.attempts):
+        if (final := job.attempts.final()) is not None:
+            print(f"{job.id}: {final.kind} {final.error}", flush=True)
+            return 1
         if read_progress(job.workdir).reached(job.until):
             return 0
         if _failures(job.attempts, name) > retries:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from googlenet_jax.config.fields import FIELDS, flatten
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.progress import Progress, read_progress
-from googlenet_jax.sweep.attempts import DIVERGED, FAILED, FINAL, REFUSED, Attempts
+from googlenet_jax.sweep.attempts import DIVERGED, FAILED, REFUSED, Attempts
 from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.system.files import replace_file
@@ -113,19 +113,19 @@ def _stored(path: Path) -> dict[str, Any]:
 
 
 def _state(progress: Progress, num_epochs: float, attempts: Attempts) -> tuple[str, str]:
-    """A trial's state and error; what its checkpoints say goes before what was noted, which a crash may have lost."""
-    lines = attempts.lines()
-    last = attempts.last()
-    if progress.reached(num_epochs) and not (last is not None and last.kind in FINAL):
+    """A trial's state and error; but for a divergence its checkpoints go before what was noted, if it was."""
+    lines, final = attempts.lines(), attempts.final()
+    if progress.reached(num_epochs) and final is None:
         return FINISHED, ""
     if attempts.under_way():
         return RUNNING, ""
-    if last is not None and last.kind in FINAL:
-        return last.kind, last.error
+    if final is not None:
+        return final
     if not lines:
         return WAITING, ""
     if progress.reached(max((line["until"] for line in lines if "until" in line), default=math.inf)):
         return PAUSED, ""
+    last = attempts.last()
     if lines[-1].get("event") != "end" or last is None:
         return INTERRUPTED, ""
     return (last.kind if last.kind in (FAILED, REFUSED) else INTERRUPTED), last.error

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import ml_collections
 
-from googlenet_jax.config.from_json import to_json
+from googlenet_jax.config.checks import differences
+from googlenet_jax.config.from_json import read_json, to_json
+from googlenet_jax.config.resume import refused
+from googlenet_jax.errors import UserError
 from googlenet_jax.runs.directory import changes_of
 from googlenet_jax.runs.progress import read_progress
 from googlenet_jax.sweep.attempts import Attempts
@@ -33,10 +36,14 @@ def submit(config: ml_collections.ConfigDict, workdir: Path, until: float | None
     job = Job(
         workdir.name, min(until or config.num_epochs, config.num_epochs), files / "config.json", workdir, attempts
     )
+    if (final := attempts.final()) is not None:
+        raise UserError(final.error)
     if read_progress(workdir).reached(job.until):
         log.info("%s is finished: epoch %g is reached", workdir, job.until)
         return
     if executor.adopt([job]):
+        if wrong := refused(differences(read_json(job.config), config), config):
+            raise UserError(f"{workdir} is in the queue with another configuration ({'; '.join(wrong)}): take another")
         log.info("%s is in the queue already", workdir)
     else:
         replace_file(job.config, to_json(config) + "\n")

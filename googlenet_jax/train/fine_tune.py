@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 
 from googlenet_jax.config import from_json
-from googlenet_jax.data.classes import places
+from googlenet_jax.data.classes import nameless, places
 from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs import checkpoint
@@ -62,8 +62,8 @@ def initialize(
             )
     found = {_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(variables)}
     anew = []
-    columns = places(labels, meta["labels"]) if len(labels) == len(meta["labels"]) else None
-    other_classes = columns is not None and None in columns
+    columns = places(labels, meta["labels"])
+    told = not nameless(labels) and not nameless(meta["labels"])
 
     def take(path_: Any, leaf: jax.Array) -> Any:
         name = _name(path_)
@@ -71,8 +71,10 @@ def initialize(
         alike = known and found[name].shape == leaf.shape
         if alike and not of_classes:
             return found[name]
-        if alike and not other_classes:
-            return found[name] if columns is None else found[name][..., np.asarray(columns)]
+        if alike and None not in columns:
+            return found[name][..., np.asarray(columns)]
+        if alike and not told:
+            return found[name]
         if known and not of_classes:
             raise UserError(f"config.init_from={path}: {name} has shape {found[name].shape}, not {leaf.shape}")
         if name.endswith("kernel"):

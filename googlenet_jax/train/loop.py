@@ -98,8 +98,8 @@ def _loop(
     meter, measured = Meter(training, step), training.place(Measured.empty())
     if int(state.loss_scale.skipped_in_a_row) >= config.precision.max_skipped:  # it ended so before
         raise _diverged(_skipped(int(state.loss_scale.skipped_in_a_row)), run, step)
-    if step >= end and any(line["step"] == step and "loss" not in line for line in _validations(run)):  # likewise
-        raise _diverged(_NOT_FINITE, run, step)
+    if step == calendar.total and any(line["step"] == step and _is_lost(line, training) for line in _validations(run)):
+        raise _diverged(_NOT_FINITE, run, step)  # likewise
     while step < end:
         profiler.before(step, state)
         state, measured = training.step(state, measured, *next(batches))
@@ -114,6 +114,7 @@ def _loop(
             display.measured(run.write(step, calendar.epoch(step), "train", values))
             if values.get("skipped_in_a_row", 0) >= config.precision.max_skipped:
                 save(state, step, None)
+                save.wait()
                 raise _diverged(_skipped(values["skipped_in_a_row"]), run, step)
             measured = training.place(Measured.empty())
             meter.restart(step)
@@ -128,7 +129,8 @@ def _loop(
         if validating or stopping or save.due(step):
             save(state, step, val)
             meter.restart(step)
-        if step == end and val is not None and not math.isfinite(val["loss"]):
+        if step == calendar.total and val is not None and _is_lost(val, training):
+            save.wait()
             raise _diverged(_NOT_FINITE, run, step)
         if stopping:
             break
@@ -156,10 +158,22 @@ class _Saving:
         heartbeat.pause()  # a slow disk is no hang
         self._saved.save(step, items(self._training.take(state)), meta, val)
 
+    def wait(self) -> None:
+        """Until what was saved is there, and what it replaces is gone."""
+        self._saved.wait()
+
 
 def _validations(run: RunDirectory) -> list[Line]:
     """What was measured of the validation images, in order; of a loss that was not finite nothing is there."""
     return [line for line in run.lines() if line["split"] == "val"]
+
+
+def _is_lost(val: dict[str, Any], training: Training) -> bool:
+    """Whether the network tells the validation images apart no better than chance, by numbers that are not finite.
+
+    One image may be too much for float16, and of images that cannot be read there is no top-1 either.
+    """
+    return not math.isfinite(val.get("loss", math.nan)) and val.get("top1", math.nan) <= 1 / training.model.num_classes
 
 
 def _skipped(in_a_row: float) -> str:

@@ -129,13 +129,17 @@ def test_recipes_and_their_arguments(tmp_path, monkeypatch):
         split_argument("no.py:x")
 
 
-def test_recipes_share_what_lies_beside_them(tmp_path):
+def test_recipes_share_what_lies_beside_them(tmp_path, monkeypatch):
     (tmp_path / "of_this_lab.py").write_text("from googlenet_jax.config import default_config as base\n")
     (tmp_path / "json.py").write_text("raise SystemExit('hides a package')\n")
     (tmp_path / "r.py").write_text("import json\ndef get_config(arg):\n from of_this_lab import base\n return base()\n")
     before = list(sys.path)
     assert read_recipe(tmp_path / "r.py").to_dict() == default_config().to_dict()
     assert sys.path == before
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *before])
+    (tmp_path / "json.py").unlink()
+    read_recipe(tmp_path / "r.py")
+    assert sys.path == [str(tmp_path), *before]
 
 
 @pytest.mark.parametrize(

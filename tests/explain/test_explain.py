@@ -36,6 +36,13 @@ def logits_of(net, images):
     return np.asarray(net.model.apply(net.variables, net.preprocess.normalize(images), train=False))
 
 
+def test_an_index_is_no_name():
+    assert class_of(["0", "1", "10", "11", "2"], 2) == 2
+    assert class_of(["0", "1", "10", "11", "2"], "2") == 4
+    with pytest.raises(UserError, match=r"class 5 is none of the network.s 5"):
+        class_of(["0", "1", "10", "11", "2"], 5)
+
+
 def test_class_activation_maps_sum_up_to_the_logit(net, images):
     found = net.explain(images, label="dog")
     bias = net.variables["params"]["classifier"]["bias"][1]

@@ -27,6 +27,13 @@ def test_a_folder_in_records_is_the_folder(image_folder, tmp_path, tiles):
     (odd / "gone.jpg").symlink_to("nowhere.jpg")
     summary = prepare_folder(str(image_folder), tmp_path / "out", tiles, quiet)
     assert summary["left_out"] == 1
+    for path in (dogs := image_folder / "val" / "dog").iterdir():
+        path.rename(dogs / f"{path.name}.aside")
+        path.symlink_to("nowhere.jpg")
+    with pytest.raises(UserError, match="none of the val images of 'dog' can be opened"):
+        prepare_folder(str(image_folder), tmp_path / "without dogs", tiles, quiet)
+    for path in dogs.glob("*.aside"):
+        path.rename(path.with_suffix(""))
     (odd / "gone.jpg").unlink()
     folder, records = opened(f"folder:{image_folder}"), opened(f"records:{tmp_path / 'out'}")
     assert summary["images"] == {"train": 14, "val": 6}

@@ -53,6 +53,15 @@ def test_who_diverges_in_the_last_step_has_diverged(tmp_path):
     assert attempts(tmp_path, "error: training diverged: config.x\n").judge(2, THERE).kind == "diverged"
 
 
+def test_what_ended_it_for_good_is_known_though_nobody_noted_it(tmp_path):
+    made = attempts(tmp_path, "error: training diverged: config.x\n")
+    assert made.final() == ("diverged", "training diverged: config.x")
+    made.end(made.judge(2, THERE))
+    assert made.final() == ("diverged", "training diverged: config.x")
+    made.begin(3.0)
+    assert made.final() is None
+
+
 def test_an_attempt_is_under_way_while_any_process_has_its_file(tmp_path):
     made = attempts(tmp_path)
     assert not made.under_way()

@@ -60,4 +60,4 @@ class _NoDirectory:
         pass
 
     def job(self, id, until):
-        return Job(id, until, Path(id), Path(id), mock.Mock(last=lambda: None))
+        return Job(id, until, Path(id), Path(id), mock.Mock(final=lambda: None))

@@ -70,7 +70,8 @@ def _source(
         if wnid is None:
             raise UserError(f"{tree.where(label_file)} does not tell what {shown(posixpath.basename(path))} shows")
         if wnid not in number:
-            raise UserError(f"{tree.where()}: the classes of train and {split} differ: {wnid!r} is in {split} alone")
+            others = "train" if all_classes else "ImageNet"
+            raise UserError(f"{tree.where()}: the classes of {others} and {split} differ: {wnid!r} is in {split} alone")
         classes.append(number[wnid])
     missing = sorted({*range(len(labels))} - {*classes})
     if missing and all_classes:
