@@ -7,12 +7,14 @@ import json
 import os
 
 import pytest
+from conftest import small_config
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.sweep.attempts import Attempts
 from googlenet_jax.sweep.executors import slurm
 from googlenet_jax.sweep.executors.base import Job, Placement
 from googlenet_jax.sweep.requeue import attempt
+from googlenet_jax.sweep.single import submit
 
 COMMANDS = {
     "squeue": 'cat "$STATE/queue"',
@@ -85,6 +87,26 @@ def test_trainings_are_one_array_that_may_be_gone_on_with(calls, tmp_path, monke
     assert slurm.in_queue(tmp_path / "slurm") == {"x": "RUNNING", "z": "PENDING"}
 
 
+def test_a_single_training_is_submitted_once_and_not_again_as_another(calls, tmp_path):
+    run, config = tmp_path / "run", small_config()
+    run.mkdir()
+    place = executor(run)
+    submit(config, run, None, place)
+    assert len(calls()) == 1
+    (tmp_path / "state" / "queue").write_text("12_0 PENDING\n")
+    submit(config, run, None, executor(run))
+    with pytest.raises(UserError, match=r"in the queue with another configuration \(seed: 0 -> 1\)"):
+        submit(small_config(seed=1), run, None, executor(run))
+    assert calls() == []
+    (tmp_path / "state" / "queue").write_text("")
+    attempts = Attempts(run / "slurm" / "attempts.jsonl", run / "slurm" / "output.log")
+    attempts.begin(2.0)
+    attempts.log.write_text("error: training diverged: so it is\n")
+    with pytest.raises(UserError, match="training diverged: so it is"):
+        submit(config, run, None, executor(run))
+    assert calls() == []
+
+
 def test_what_runs_is_cancelled_in_two_steps(calls, tmp_path):
     executor(tmp_path).start([job(tmp_path, "x"), job(tmp_path, "y")])
     (tmp_path / "state" / "queue").write_text("12_0 RUNNING\n12_1 PENDING\n")
@@ -128,6 +150,15 @@ def test_one_that_is_done_or_refused_is_not(attempted):
     assert attempted("refused") == (1, False)
     assert attempted("done") == (0, False)
     assert attempted("killed") == (0, False)  # nothing is left to do
+
+
+def test_nor_one_that_diverged_in_its_last_step_when_its_job_was_lost_before_that_was_noted(attempted, tmp_path):
+    assert attempted("done") == (0, False)
+    lost = job(tmp_path, "x").attempts
+    begun = {"time": 0, "event": "begin", "until": 2.0, "log": lost.log.stat().st_size}
+    lost.path.write_text(json.dumps(begun) + "\n")
+    lost.log.write_text(lost.log.read_text() + "error: training diverged: x\n")
+    assert attempted("done") == (1, False)
 
 
 def test_one_that_is_cancelled_or_taken_down_is_not(attempted, tmp_path):
