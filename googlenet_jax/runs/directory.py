@@ -53,7 +53,7 @@ class RunDirectory:
         self._writers: list[Writer] = []
         names = dict.fromkeys(config.writers) if writes else ()
         self._kinds: list[type[Writer]] = [WRITERS[name].load() for name in names]
-        self._seconds_before, self._started = 0.0, time.monotonic()
+        self._seconds_before, self._started, self._fresh = 0.0, time.monotonic(), False
         self._handler: logging.Handler = logging.NullHandler()
         self._log: TextIO | None = None
         if (path / "sweep.json").exists():
@@ -91,7 +91,8 @@ class RunDirectory:
                 file.write(json.dumps({"time": time.time(), "step": step, "changes": self.changes}) + "\n")
         for name, (old, new) in self.changes.items():
             log.info("config.%s is %s from step %d on, it was %s", name, new, step, old)
-        if self.changes or step == 0 or not (self.path / CONFIG).exists():
+        self._fresh = not (self.path / CONFIG).exists()
+        if self.changes or self._fresh:
             replace_file(self.path / CONFIG, to_json(self._config) + "\n")
         if step == 0 and any(line["split"] == "val" for line in self.lines()):
             self._keep_lines()
@@ -171,24 +172,14 @@ class RunDirectory:
             writer.close()
 
     def close(self) -> None:
-        """Closes the files."""
+        """Closes the files; a mistake that showed before anything was trained leaves the directory to another try."""
+        if self._fresh and not self.lines() and not any(path.name.isdecimal() for path in self.checkpoints.glob("*")):
+            (self.path / CONFIG).unlink(missing_ok=True)
         _ROOT_LOG.removeHandler(self._handler)
         for file in (self._log, *self._writers):
             with contextlib.suppress(Exception):
                 if file is not None:
                     file.close()
-
-
-def stored_config(run: Path) -> ml_collections.ConfigDict | None:
-    """The configuration of what was trained in a directory; None while nothing was, whatever it was to be trained by.
-
-    So a mistake that shows in the first step costs no new directory.
-
-    Raises:
-      UserError: if it cannot be read.
-    """
-    trained = any(path.name.isdecimal() for path in (run / "checkpoints").glob("*")) or read_lines(run)
-    return read_json(run / CONFIG) if trained and (run / CONFIG).exists() else None
 
 
 def changes_of(run: Path, config: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
@@ -197,9 +188,9 @@ def changes_of(run: Path, config: ml_collections.ConfigDict) -> dict[str, tuple[
     Raises:
       UserError: if the run cannot go on with one of them; the message lists those.
     """
-    stored = stored_config(run)
-    if stored is None:
+    if not (run / CONFIG).exists():
         return {}
+    stored = read_json(run / CONFIG)
     changes = differences(stored, with_input_of(config, stored.dataset))  # what the run itself has filled in
     if wrong := refused(changes, config):
         raise UserError(

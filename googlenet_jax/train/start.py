@@ -7,13 +7,13 @@ from typing import Any
 import ml_collections
 
 from googlenet_jax.config.checks import differences
-from googlenet_jax.config.from_json import from_json
+from googlenet_jax.config.from_json import from_json, read_json
 from googlenet_jax.config.resume import bound_to_devices, left_to_start, refused, with_input_of
 from googlenet_jax.data.classes import UNUSED
 from googlenet_jax.data.identity import check_same
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs.checkpoint import Checkpoints
-from googlenet_jax.runs.directory import RunDirectory, stored_config
+from googlenet_jax.runs.directory import CONFIG, RunDirectory
 from googlenet_jax.train.fine_tune import initialize, input_of
 from googlenet_jax.train.schedule import make_schedule
 from googlenet_jax.train.setup import Training
@@ -37,8 +37,9 @@ def with_input(config: ml_collections.ConfigDict, run: Path) -> ml_collections.C
     """
     if not left_to_start(config):
         return config
-    stored = stored_config(run)
-    return with_input_of(config, input_of(config.init_from) if stored is None else stored.dataset)
+    return with_input_of(
+        config, read_json(run / CONFIG).dataset if (run / CONFIG).exists() else input_of(config.init_from)
+    )
 
 
 def start(saved: Checkpoints, run: RunDirectory, training: Training, images: dict[str, Any]) -> TrainState:

@@ -62,8 +62,10 @@ def test_changes_that_past_steps_do_not_depend_on_are_kept_in_a_history(tmp_path
 def test_a_mistake_before_anything_was_trained_costs_no_directory(tmp_path):
     written(tmp_path, small_config(optimizer__freeze=("no*",)), 0)
     assert changes_of(tmp_path, small_config(seed=1)) == {}
-    written(tmp_path, small_config(seed=1), 0)
+    written(tmp_path, small_config(seed=1), 0, (4, {"loss": 2.0}))
     assert read_json(tmp_path / "config.json") == small_config(seed=1)
+    written(tmp_path, small_config(seed=1), 0)
+    assert (tmp_path / "config.json").exists()
 
 
 def test_what_was_measured_outlives_the_checkpoints(tmp_path):
