@@ -162,7 +162,8 @@ def test_calibration_leaves_out_what_cannot_be_read(image_folder, caplog):
     description = describe(network("batchnorm"), "a run", options)
     (image_folder / "train" / "cat" / "0.jpg").write_bytes(b"no image")
     crops, labels = calibration_crops(description, options, 500)
-    assert "has 2 classes, the network tells 4 apart: ranges" in caplog.text
+    for words in ("has 2 classes, the network tells 4 apart, and their names do not say", "may not fit others"):
+        assert words in caplog.text
     assert crops.shape == (11, 64, 64, 3) and crops.dtype == np.uint8
     assert labels.tolist() == [0] * 5 + [1] * 6
     crops, labels = calibration_crops(description, options, count=4)
