@@ -117,9 +117,9 @@ class Checkpoints:
             self.manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits until everything is written."""
+        """Likewise, for the last time."""
+        self.wait()
         with _readable_errors(self.directory):
-            self.manager.wait_until_finished()
             self.manager.close()
 
 
