@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from typing import Any
 
 from googlenet_jax.cli import arguments
@@ -71,7 +72,8 @@ def show_evaluation(
 
         values = evaluate_checkpoints(checkpoints, dataset, crops, resize, advance)
     if as_json:
-        print(json.dumps(values, indent=2))
+        loss = values["loss"] if math.isfinite(values["loss"]) else None  # JSON knows no NaN
+        print(json.dumps(values | {"loss": loss}, indent=2))
         return
     for checkpoint in values["checkpoints"]:
         path = shown(checkpoint["path"], 4096)

@@ -1,7 +1,6 @@
 """Trained networks over validation images, by a test protocol, alone or as an ensemble."""
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from googlenet_jax.data.loader import Process, eval_batches
 from googlenet_jax.data.sources.opening import open_validation
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
+from googlenet_jax.evaluate.metrics import beyond_use
 from googlenet_jax.net import ExportedNet, Net, load
 from googlenet_jax.system.parallel import replicate
 
@@ -42,8 +42,8 @@ def evaluate_checkpoints(
       {"top1", "images"}}}.
 
     Raises:
-      UserError: if a checkpoint or the images cannot be read, the classes do not agree, or the result is not
-        finite.
+      UserError: if a checkpoint or the images cannot be read, the classes do not agree, or the network is
+        `beyond_use`.
     """
     if crops == 144 and resize == "square":
         raise UserError("--crops 144 keeps the image's shape; --resize square goes with 1 or 10 crops")
@@ -63,7 +63,7 @@ def evaluate_checkpoints(
     evaluator = Evaluator(members, devices, mirror=crops > 1)
     variables = [replicate(net.variables, devices) if isinstance(net, Net) else {} for net in nets]
     result = evaluator.run(variables, batches, functools.partial(_advance, advance, len(source)))
-    if result.seen.any() and not math.isfinite(result.values["loss"]):
+    if beyond_use(result.values, len(nets[0].labels)):
         raise UserError(f"{' or '.join(map(str, paths))}: {NOT_FINITE}")
     per_class = {
         f"{label}": {"top1": float(right / seen) if seen else None, "images": int(seen)}

@@ -110,7 +110,7 @@ class Evaluator:
             logits = jax.nn.logsumexp(means, 0) - jnp.log(len(means))
             metrics = measure(logits, labels, cross_entropy(logits, labels), weights)
             classes = jax.nn.one_hot(labels, self.num_classes) * weights[:, None]
-            right = (logits.argmax(-1) == labels)[:, None]
+            right = ((logits.argmax(-1) == labels) & jnp.isfinite(logits.max(-1)))[:, None]  # NaN is no success
             seen, right = tally.seen + classes.sum(0), tally.right + (classes * right).sum(0)
             return Tally(tally.metrics.merge(metrics), seen, right), logits.argmax(-1), jnp.exp(logits.max(-1))
 

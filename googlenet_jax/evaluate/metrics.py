@@ -1,5 +1,8 @@
 """What is measured of predictions, accumulated on the device and read when it is reported."""
 
+import math
+from collections.abc import Mapping
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -14,6 +17,21 @@ class Metrics(clu_metrics.Collection):
     loss: clu_metrics.Average
     top1: clu_metrics.Average
     top5: clu_metrics.Average
+
+
+def beyond_use(values: Mapping[str, float], num_classes: int) -> bool:
+    """Whether a network tells images apart no better than chance, by numbers that are not finite.
+
+    One image may be too much for float16, and where no image can be read there is no top-1 either.
+
+    Args:
+      values: "loss" in nats and "top1" 0..1, as an evaluation has them; what was not finite may lack.
+      num_classes: of the network's outputs.
+
+    Returns:
+      Whether that is so.
+    """
+    return not math.isfinite(values.get("loss", math.nan)) and values.get("top1", math.nan) <= 1 / num_classes
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0) -> jax.Array:

@@ -37,7 +37,7 @@ def explain(net: Classifier, images: Any, label: str | int | None = None, method
     Args:
       net: the network.
       images: as for `Classifier.probabilities`.
-      label: the class that is asked about; None: of each picture the likeliest.
+      label: the class that is asked about, by name or index; None: of each picture the likeliest.
       method: key of `EXPLANATIONS`.
 
     Returns:
@@ -69,7 +69,14 @@ def explain(net: Classifier, images: Any, label: str | int | None = None, method
 
 
 def class_of(labels: Sequence[str], name: str | int) -> int:
-    """The index of a class: by its name, one of its names ("tabby" of "tabby, tabby cat"), or its number.
+    """The index of a class.
+
+    Args:
+      labels: class names.
+      name: its name, one of its names ("tabby" of "tabby, tabby cat"), or its number as text; an int is its index.
+
+    Returns:
+      The index.
 
     Raises:
       UserError: if there is none, or several; the message names the nearest.

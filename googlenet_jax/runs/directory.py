@@ -104,7 +104,7 @@ class RunDirectory:
 
     def _keep_lines(self) -> None:
         """What was measured of a training whose checkpoints are gone is not for the next one to forget."""
-        kept = self.path / f"metrics.{time.strftime('%Y-%m-%d_%H-%M-%S')}.jsonl"  # of all machines' another name
+        kept = self.path / f"metrics.{time.strftime('%Y-%m-%d_%H-%M-%S')}.jsonl"  # a name that no other start had
         (self.path / METRICS).rename(kept)
         log.warning("%s has no checkpoint: training begins anew; what was measured is kept in %s", self.path, kept.name)
 

@@ -228,8 +228,8 @@ class Mirror:
 
     def _here(self, files: bool) -> dict[str, Any]:
         """What the files and checkpoints of the directory look like, by name, in the order of their upload."""
-        kept = (*self.path.glob("metrics.*.jsonl"), *(self.path / "tensorboard").rglob("*"))
-        paths = [*(self.path / name for name in _FILES), *kept] if files else []
+        others = (*self.path.glob("metrics.*.jsonl"), *(self.path / "tensorboard").rglob("*"))
+        paths = [*(self.path / name for name in _FILES), *others] if files else []
         seen: dict[str, Any] = {str(p.relative_to(self.path)): _look(p) for p in paths if p.is_file()}
         return seen | {name: listing(self.path / name) for name in self._steps()}
 

@@ -60,20 +60,19 @@ class Attempts:
 
     def last(self) -> Outcome | None:
         """What became of the last one that ended."""
-        ended = [line for line in self.lines() if line.get("event") == "end"]
-        return Outcome(str(ended[-1].get("outcome")), str(ended[-1].get("error", ""))) if ended else None
+        return _outcome(self.lines())
 
     def final(self) -> Outcome | None:
         """What ended the training for good, if something did, though a crash kept it from being noted."""
-        begun = self._begun()
+        lines = self.lines()
+        begun = [i for i, line in enumerate(lines) if line.get("event") == "begin"]
         if not begun:
             return None
-        lines = self.lines()
-        if any(line.get("event") == "end" for line in lines[lines.index(begun) :]):
-            last = self.last()
-            return last if last is not None and last.kind in FINAL else None
-        error = _error(self._printed(begun["log"]))
-        return Outcome(DIVERGED, error) if _DIVERGED in error else None
+        outcome = _outcome(lines[begun[-1] :])
+        if outcome is None:
+            error = _error(self._printed(lines[begun[-1]]["log"]))
+            return Outcome(DIVERGED, error) if _DIVERGED in error else None
+        return outcome if outcome.kind in FINAL else None
 
     def take(self) -> IO[str] | None:
         """The file, locked as long as it is open anywhere: a process that inherits it is known to be alive.
@@ -138,11 +137,12 @@ class Attempts:
         Returns:
           The outcome.
         """
-        printed = self._printed(self._begun().get("log", 0))
+        began = self._begun()
+        printed = self._printed(began.get("log", 0))
         error = _error(printed)
         if _DIVERGED in error:  # in its last step, maybe
             return Outcome(DIVERGED, error)
-        if progress.reached(self.asked()):
+        if progress.reached(began.get("until", float("inf"))):
             return Outcome(DONE)
         if status == 0 or (status is None and any(_SAVED in line for line in printed)):
             return Outcome(SAVED)
@@ -167,6 +167,12 @@ class Attempts:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(begin, end - _TAIL))
             return [line.rstrip() for line in file.read().decode(errors="replace").splitlines()]
+
+
+def _outcome(lines: list[dict[str, Any]]) -> Outcome | None:
+    """What became of the last attempt in these lines that ended."""
+    ended = [line for line in lines if line.get("event") == "end"]
+    return Outcome(str(ended[-1].get("outcome")), str(ended[-1].get("error", ""))) if ended else None
 
 
 def _error(printed: list[str]) -> str:

@@ -24,7 +24,7 @@ class TrainingDisplay:
     """
 
     def __init__(self, workdir: str, total: int, val_images: int):
-        self.workdir, self.total, self._next = workdir.rstrip("/"), total, [""]
+        self.workdir, self.total, self._next = workdir.rstrip("/"), total, list[str]()
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

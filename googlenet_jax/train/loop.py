@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.identity import identity
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
+from googlenet_jax.evaluate.metrics import beyond_use
 from googlenet_jax.runs.checkpoint import Checkpoints
 from googlenet_jax.runs.directory import RunDirectory
 from googlenet_jax.runs.lines import Line
@@ -98,8 +98,9 @@ def _loop(
     meter, measured = Meter(training, step), training.place(Measured.empty())
     if int(state.loss_scale.skipped_in_a_row) >= config.precision.max_skipped:  # it ended so before
         raise _diverged(_skipped(int(state.loss_scale.skipped_in_a_row)), run, step)
-    if step == calendar.total and any(line["step"] == step and _is_lost(line, training) for line in _validations(run)):
-        raise _diverged(_NOT_FINITE, run, step)  # likewise
+    ended = [line for line in _validations(run) if line["step"] == step == calendar.total]
+    if ended and beyond_use(ended[-1], training.model.num_classes):  # likewise
+        raise _diverged(_NOT_FINITE, run, step)
     while step < end:
         profiler.before(step, state)
         state, measured = training.step(state, measured, *next(batches))
@@ -129,7 +130,7 @@ def _loop(
         if validating or stopping or save.due(step):
             save(state, step, val)
             meter.restart(step)
-        if step == calendar.total and val is not None and _is_lost(val, training):
+        if step == calendar.total and val is not None and beyond_use(val, training.model.num_classes):
             save.wait()
             raise _diverged(_NOT_FINITE, run, step)
         if stopping:
@@ -166,14 +167,6 @@ class _Saving:
 def _validations(run: RunDirectory) -> list[Line]:
     """What was measured of the validation images, in order; of a loss that was not finite nothing is there."""
     return [line for line in run.lines() if line["split"] == "val"]
-
-
-def _is_lost(val: dict[str, Any], training: Training) -> bool:
-    """Whether the network tells the validation images apart no better than chance, by numbers that are not finite.
-
-    One image may be too much for float16, and of images that cannot be read there is no top-1 either.
-    """
-    return not math.isfinite(val.get("loss", math.nan)) and val.get("top1", math.nan) <= 1 / training.model.num_classes
 
 
 def _skipped(in_a_row: float) -> str:

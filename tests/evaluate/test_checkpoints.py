@@ -9,11 +9,15 @@ from PIL import Image
 
 import googlenet_jax as gn
 from googlenet_jax.config import to_json
+from googlenet_jax.data.bad_images import BadImageLog
+from googlenet_jax.data.loader import eval_batches
 from googlenet_jax.data.pictures.picture import Pixels
 from googlenet_jax.data.preprocess import make_preprocess
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
+from googlenet_jax.evaluate.evaluator import Evaluator, Member, windows_of
+from googlenet_jax.evaluate.metrics import beyond_use
 from googlenet_jax.evaluate.views import windows
 from googlenet_jax.models.variants import PRESETS
 from googlenet_jax.report.report import make_report
@@ -51,6 +55,26 @@ def test_numbers_that_are_not_finite_are_no_result(run, tmp_path):
     ):
         with pytest.raises(UserError, match="numbers that are not finite: it diverged"):
             use()
+
+
+def test_one_image_too_much_leaves_the_others_results(run, monkeypatch):
+    """As of float16: no NaN in JSON, and it is of no class."""
+    assert not beyond_use({"top1": 0.7}, 4) and beyond_use({"loss": np.nan, "top1": 0.25}, 4)
+    assert not beyond_use({"loss": np.nan, "top1": np.nan}, 4)  # of no image
+    net, seen = gn.load(run), []
+
+    def classify(crops):
+        found = np.array(net.classify(crops))
+        found[: 1 - len(seen)] = np.nan  # of the first batch the first
+        seen.append(crops)
+        return found
+
+    member = Member(None, net.preprocess, 4, classify=classify)
+    source, config = open_source(net.config)[1], net.config
+    batches = eval_batches(source, config, windows_of([net.preprocess]), BadImageLog("skip"), 8)
+    result = Evaluator([member], jax.devices()[:1]).run([{}], batches)
+    assert np.isnan(result.values["loss"]) and 0 < result.values["top1"] <= 1
+    assert result.right.sum() / result.seen.sum() == pytest.approx(result.values["top1"])
 
 
 def test_some_classes_alone_are_found_by_name(run, tmp_path):

@@ -46,9 +46,7 @@ def open_folder(root: str, config: ml_collections.ConfigDict | None = None) -> t
         splits = ("train", "val") if fraction is None or tree.lines("val_list.txt") is not None else ("train",)
         train, *listed = _listed(tree, splits)
         return (train, listed[0]) if listed else _split(train, fraction or 0)
-    names = tree.directories()
-    train_name = _first(names, _TRAIN)
-    val_names = [name for wanted in _VAL if (name := _first(names, (wanted,))) is not None]
+    names, train_name, val_names = _split_names(tree)
     if train_name is None and (val_names or not names):
         raise UserError(
             f"{tree.where()} has no directory 'train': give it train/<class>/* and val/<class>/*, or *_list.txt"
@@ -104,22 +102,25 @@ def open_folder_to_evaluate(
         return open_folder(root, config)
     if tree.lines("val_list.txt") is not None:
         return None, _listed(tree, ("val",))[0]
-    names = tree.directories()
-    val_names = [name for wanted in _VAL if (name := _first(names, (wanted,))) is not None]
-    train_name = _first(names, _TRAIN)
+    names, train_name, val_names = _split_names(tree)
     if train_name and not val_names and fraction is None:
         raise UserError(
             f"{tree.where()} has no directory 'val', or one of {', '.join(_VAL[1:])}: give one, or "
             f"folder:{shown(root, 200)}/{train_name} to evaluate on all of that"
         )
-    bare = not train_name and not val_names
-    if train_name or (bare and (not names or fraction is not None or _holds_train(tree, names))):
+    if train_name or (not val_names and (not names or fraction is not None or _holds_train(tree, names))):
         return open_folder(root, config)
     val = _validation(tree, val_names, [number for number, _ in imagenet()], None, all_classes=False)[0]
     val = _class_folders(tree, "")[0] if val is None else val
     if not len(val):
         raise UserError(f"{tree.where()} holds no images ({', '.join(EXTENSIONS)})")
     return None, val
+
+
+def _split_names(tree: Tree) -> tuple[list[str], str | None, list[str]]:
+    """A folder's directories, which of them is for training, and which are for validation, the first first."""
+    names = tree.directories()
+    return names, _first(names, _TRAIN), [name for each in _VAL if (name := _first(names, (each,))) is not None]
 
 
 def _alone(labels: Sequence[str], others: Sequence[str], place: str) -> str:
