@@ -79,13 +79,14 @@ def ours(job: Job, settings: dict[str, Any]) -> Iterator[np.ndarray]:
     return (batch.images for batch in train_batches(source, config, central, BadImageLog("error")))
 
 
-def pack_ours(job: Job, tiles: bool) -> None:
-    """Makes root/records, or root/tiles, of root/folder."""
+def pack_ours(job: Job, name: str, **form: Any) -> None:
+    """Packs root/folder in a form into root/name."""
     from googlenet_jax.prepare.folder import prepare_folder
+    from googlenet_jax.prepare.form import Form
 
-    output = Path(job.root, "tiles" if tiles else "records")
+    output = Path(job.root, name)
     if not output.is_dir():
-        prepare_folder(str(Path(job.root, "folder")), output, tiles, lambda split, done, total: None)
+        prepare_folder(str(Path(job.root, "folder")), output, Form(**form), lambda split, done, total: None)
 
 
 def stages(job: Job) -> list[tuple[str, Callable[[Any], Any]]]:
@@ -148,15 +149,17 @@ def cached_ours(images: np.ndarray, labels: np.ndarray, batch: int) -> Callable[
     return epoch
 
 
-def _ours(settings: dict[str, Any], bounds: dict[str, float], tiles: bool | None = None) -> Contestant:
-    pack = None if tiles is None else functools.partial(pack_ours, tiles=tiles)
-    return Contestant(functools.partial(ours, settings=settings), settings["augment.antialias"], bounds, pack)
+def _ours(bounds: dict[str, float], antialias: bool = False, repeats: int = 1, **form: Any) -> Contestant:
+    name = "-".join(f"{key}-{value}" for key, value in form.items())
+    settings = {
+        "dataset.name": f"records:{{root}}/{name}" if form else "folder:{root}/folder",
+        "augment.antialias": antialias,
+        "augment.repeats": repeats,
+    }
+    pack = functools.partial(pack_ours, name=name, **form) if form else None
+    return Contestant(functools.partial(ours, settings=settings), antialias, bounds, pack)
 
 
-FOLDER = {"dataset.name": "folder:{root}/folder", "augment.antialias": False}
-RECORDS = FOLDER | {"dataset.name": "records:{root}/records"}
-TILES = FOLDER | {"dataset.name": "records:{root}/tiles"}
-ANTIALIAS = {"augment.antialias": True}
 PLAIN_BOUNDS = {"torch": 2.0, "tf-flax": 1.4}
 TILES_BOUNDS = {"torch": 2.4, "tf-flax": 1.8, "tf-uint8": 1.1}
 ANTIALIAS_BOUNDS = {"torch": 1.3}
@@ -165,12 +168,16 @@ CONTESTANTS = {
     "torch-uint8": Contestant(functools.partial(peers.torch_batches, normalize=False), True, {}),
     "tf-flax": Contestant(functools.partial(peers.tf_batches, normalize=True), False, {}, peers.pack_tfrecords),
     "tf-uint8": Contestant(functools.partial(peers.tf_batches, normalize=False), False, {}, peers.pack_tfrecords),
-    "records": _ours(RECORDS, PLAIN_BOUNDS, tiles=False),
-    "files": _ours(FOLDER, PLAIN_BOUNDS),
-    "records+tiles": _ours(TILES, TILES_BOUNDS, tiles=True),
-    "files+antialias": _ours(FOLDER | ANTIALIAS, ANTIALIAS_BOUNDS),
-    "records+tiles+antialias": _ours(TILES | ANTIALIAS, ANTIALIAS_BOUNDS, tiles=True),
-    "files+antialias+repeats": _ours(FOLDER | ANTIALIAS | {"augment.repeats": 4}, ANTIALIAS_BOUNDS),
+    "records": _ours(PLAIN_BOUNDS, tiles=False),
+    "files": _ours(PLAIN_BOUNDS),
+    "records+tiles": _ours(TILES_BOUNDS, tiles=True),
+    "files+antialias": _ours(ANTIALIAS_BOUNDS, antialias=True),
+    "records+tiles+antialias": _ours(ANTIALIAS_BOUNDS, antialias=True, tiles=True),
+    "files+antialias+repeats": _ours(ANTIALIAS_BOUNDS, antialias=True, repeats=4),
+    "records+400px+antialias": _ours(ANTIALIAS_BOUNDS, antialias=True, short_side=400),
+    "records+320px+antialias": _ours(ANTIALIAS_BOUNDS, antialias=True, short_side=320),
+    "records+256px+antialias": _ours(ANTIALIAS_BOUNDS, antialias=True, short_side=256),
+    "records+256px+tiles+antialias": _ours(ANTIALIAS_BOUNDS, antialias=True, short_side=256, tiles=True),
 }
 RATIOS_TO = ("torch", "tf-flax", "tf-uint8")
 MOST_SECONDS_TO_FIRST, MOST_MEMORY_OF_TF_DATA, LEAST_CACHED_RATIO = 2.0, 0.5, 8.0

@@ -54,7 +54,7 @@ def _run(argv: Sequence[str], default_recipe: Path) -> int | None:
     config = override(read_recipe(path, argument), changes)
     program = default_recipe.parents[1] / "launch.py"
     if flags.sweep:
-        return sweeping.run_sweep(flags, flags.config or str(path), config, program)
+        return sweeping.run_sweep(flags, flags.config or str(path), config, changes, program)
     if flags.executor not in (None, "local"):
         sweeping.run_on_cluster(flags, config, str(flags.workdir or _default_workdir(path)), program)
         return None

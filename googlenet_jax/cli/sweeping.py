@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,13 +80,20 @@ def check_options(flags: argparse.Namespace) -> None:
             raise UserError(f"--{name} goes with --sweep or --executor slurm")
 
 
-def run_sweep(flags: argparse.Namespace, recipe: str, base: ml_collections.ConfigDict, program: Path) -> int:
+def run_sweep(
+    flags: argparse.Namespace,
+    recipe: str,
+    base: ml_collections.ConfigDict,
+    changes: Collection[str],
+    program: Path,
+) -> int:
     """Runs a sweep, or goes on with it.
 
     Args:
       flags: of launch.py.
       recipe: as the command line names it.
       base: its configuration, with the command line's overrides.
+      changes: the fields that those set.
       program: launch.py.
 
     Returns:
@@ -103,6 +111,8 @@ def run_sweep(flags: argparse.Namespace, recipe: str, base: ml_collections.Confi
     definition = make_definition(
         recipe, base, flags.sweep, flags.trials, flags.search, flags.objective, flags.prune, flags.retries
     )
+    if twice := sorted(definition.space.always & set(changes)):
+        raise UserError(f"--config.{twice[0]} has no effect, as every trial of --sweep sets it: leave one of them out")
     _check_devices(flags, base)
     directory = SweepDirectory(_local_path(flags.workdir or f"runs/sweeps/{_name(flags.sweep, recipe)}"))
     if flags.dry_run:

@@ -12,6 +12,7 @@ from googlenet_jax.data.pictures.picture import BadImageError
 from googlenet_jax.data.sources.folders import open_folder
 from googlenet_jax.data.sources.tree import FileSource
 from googlenet_jax.errors import UserError
+from googlenet_jax.prepare.form import Form
 from googlenet_jax.prepare.pack import Advance, Item, pack
 
 log = logging.getLogger(__name__)
@@ -50,14 +51,14 @@ class _Files:
 
 
 def prepare_folder(
-    root: str, output: Path, tiles: bool, advance: Advance, val_fraction: float | None = None
+    root: str, output: Path, form: Form, advance: Advance, val_fraction: float | None = None
 ) -> dict[str, Any]:
     """Packs a folder dataset; a file that cannot be opened is named and left out, as in training.
 
     Args:
       root: as in config.dataset.name=folder:ROOT.
       output: directory to write.
-      tiles, advance: as for `pack`.
+      form, advance: as for `pack`.
       val_fraction: see `config.dataset.val_fraction`.
 
     Returns:
@@ -72,5 +73,5 @@ def prepare_folder(
     streams = [_Files("train", train), _Files("val", val)]
     listing = json.dumps([[source.paths, source.classes] for source in (train, val)]).encode()
     origin = f"folder:{root} of {hashlib.sha256(listing).hexdigest()[:16]}"  # what is gone on with must be the same
-    summary = pack(output, origin, train.labels, streams, tiles, advance)
+    summary = pack(output, origin, train.labels, streams, form, advance)
     return summary | {"left_out": len(train) + len(val) - sum(summary["images"].values())}

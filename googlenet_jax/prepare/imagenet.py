@@ -17,6 +17,7 @@ import numpy as np
 from googlenet_jax.data.sources.devkit import Devkit, read_devkit, read_member
 from googlenet_jax.errors import UserError
 from googlenet_jax.formats.tars import open_tar
+from googlenet_jax.prepare.form import Form
 from googlenet_jax.prepare.pack import Advance, Item, Stream, pack
 
 _MAX_IMAGE = 256 << 20
@@ -25,14 +26,14 @@ _VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
 
 def prepare_imagenet(
-    train: Path, val: Path, devkit: Path, output: Path, tiles: bool, advance: Advance
+    train: Path, val: Path, devkit: Path, output: Path, form: Form, advance: Advance
 ) -> dict[str, Any]:
     """Packs ImageNet.
 
     Args:
       train, val, devkit: the three archives.
       output: directory to write.
-      tiles, advance: as for `pack`.
+      form, advance: as for `pack`.
 
     Returns:
       As `pack`.
@@ -43,7 +44,7 @@ def prepare_imagenet(
     with devkit.open("rb") as file:
         kit = read_devkit(file, f"--devkit {devkit}")
     streams: list[Stream] = [_Train(train, kit), _Val(val, kit)]
-    return pack(output, f"ImageNet from {train.name} and {val.name}", kit.labels, streams, tiles, advance)
+    return pack(output, f"ImageNet from {train.name} and {val.name}", kit.labels, streams, form, advance)
 
 
 class _Train:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from googlenet_jax.data.sources.records import FORMAT, INDEX, VERSION, encode
+from googlenet_jax.data.sources.records import FORMAT, INDEX, VERSION
 from googlenet_jax.errors import UserError, reason
+from googlenet_jax.prepare.form import AS_THEY_ARE, Form, Stored, storing
 from googlenet_jax.system.ahead import in_order
 from googlenet_jax.system.files import lock, replace_file
 from googlenet_jax.system.runtime import cpu_cores
@@ -66,7 +67,7 @@ def pack(
     origin: str,
     labels: Sequence[str],
     streams: Sequence[Stream],
-    tiles: bool = False,
+    form: Form = AS_THEY_ARE,
     advance: Advance = lambda split, done, total: None,
     shard_images: int = SHARD_IMAGES,
 ) -> dict[str, Any]:
@@ -77,20 +78,24 @@ def pack(
       origin: names what is packed; another may not be continued.
       labels: class names.
       streams: one a split.
-      tiles: transcode JPEG files to restart-marker tiles, see `data.pictures.tiles`; others stay as they are.
+      form: in which images are stored.
       advance: told the split, how far it is and how far it goes.
       shard_images: images a shard.
 
     Returns:
-      {"images": {split: count}, "tiled": count, "plain": {why not tiled: count}}.
+      {"images": {split: count}, "shrunk": count, "tiled": count, "plain": {why not tiled: count}}.
 
     Raises:
       UserError: if the output is something else, or images are missing.
     """
-    origin = f"{origin}, {'with' if tiles else 'without'} tiles"
-    transcode = _transcoder() if tiles else _as_is
+    origin = f"{origin}, {form}"
+    store = storing(form)
+
+    def packed(item: Item) -> _Packed:
+        return _Packed(item, store(item.label, item.name, item.data))
+
     with _locked(output), _readable_errors(output):
-        return _pack(output, origin, labels, streams, transcode, advance, shard_images)
+        return _pack(output, origin, labels, streams, packed, advance, shard_images)
 
 
 def _pack(
@@ -98,14 +103,14 @@ def _pack(
     origin: str,
     labels: Sequence[str],
     streams: Sequence[Stream],
-    transcode: "Callable[[Item], _Packed]",
+    store: "Callable[[Item], _Packed]",
     advance: Advance,
     shard_images: int,
 ) -> dict[str, Any]:
     state = _state(output, origin, labels)
     with ThreadPoolExecutor(cpu_cores()) as threads:
         for stream in streams:
-            _pack_split(output, state, stream, transcode, threads, advance, shard_images)
+            _pack_split(output, state, stream, store, threads, advance, shard_images)
     for stream in streams:
         stream.check(state["splits"][stream.split]["classes"])
     splits = {name: split["shards"] for name, split in state["splits"].items()}
@@ -113,7 +118,7 @@ def _pack(
     _replace(output / INDEX, index)
     (output / _PROGRESS).unlink()
     images = {name: sum(shard["images"] for shard in shards) for name, shards in splits.items()}
-    return {"images": images, "tiled": state["tiled"], "plain": state["plain"]}
+    return {"images": images} | {key: state[key] for key in ("shrunk", "tiled", "plain")}
 
 
 @contextlib.contextmanager
@@ -151,22 +156,21 @@ def _state(output: Path, origin: str, labels: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"{output / _PROGRESS} is damaged: remove {output} and begin anew") from None
     if any(entry.name != _LOCK for entry in output.iterdir()):
         raise UserError(f"--output {output} is not empty: take another, or remove it")
-    state = {"origin": origin, "labels": list(labels), "splits": {}, "tiled": 0, "plain": {}}
+    state = {"origin": origin, "labels": list(labels), "splits": {}, "shrunk": 0, "tiled": 0, "plain": {}}
     _replace(output / _PROGRESS, state)
     return state
 
 
 class _Packed(NamedTuple):
     item: Item
-    record: bytes
-    plain: str | None  # why it has no tiles
+    stored: Stored
 
 
 def _pack_split(
     output: Path,
     state: dict[str, Any],
     stream: Stream,
-    transcode: Callable[[Item], _Packed],
+    store: Callable[[Item], _Packed],
     threads: ThreadPoolExecutor,
     advance: Advance,
     shard_images: int,
@@ -176,7 +180,7 @@ def _pack_split(
     )
     if split["finished"]:
         return
-    packed = in_order(threads, transcode, stream.items(split["after"]), 4 * cpu_cores())
+    packed = in_order(threads, store, stream.items(split["after"]), 4 * cpu_cores())
     while first := next(packed, None):
         name = f"{stream.split}-{len(split['shards']):05d}.array_record"
         partial = output / f"{name}.partial"
@@ -185,14 +189,15 @@ def _pack_split(
         count, plain = 0, collections.Counter(state["plain"])
         one: _Packed | None = first
         while one is not None:
-            writer.write(one.record)
+            writer.write(one.stored.record)
             count += 1
             split["classes"][one.item.label] += 1
             split["after"] = one.item.after
-            if one.plain is None:
+            state["shrunk"] += one.stored.shrunk
+            if one.stored.plain is None:
                 state["tiled"] += 1
             else:
-                plain[one.plain] += 1
+                plain[one.stored.plain] += 1
             advance(stream.split, one.item.done, stream.total)
             one = next(packed, None) if count < shard_images else None
         writer.close()
@@ -204,27 +209,6 @@ def _pack_split(
         _replace(output / _PROGRESS, state)
     split["finished"] = True
     _replace(output / _PROGRESS, state)
-
-
-def _as_is(item: Item) -> _Packed:
-    return _Packed(item, encode(item.label, item.name, item.data), "not asked for")
-
-
-def _transcoder() -> Callable[[Item], _Packed]:
-    try:
-        from googlenet_jax.prepare.transcode import transcode
-    except ImportError:
-        raise UserError("--tiles needs numba: pip install 'googlenet-jax[tiles]'") from None
-
-    def tiled(item: Item) -> _Packed:
-        try:
-            image, offsets = transcode(item.data)
-        except ValueError as error:
-            why = str(error).partition(" at ")[0]
-            return _Packed(item, encode(item.label, item.name, item.data), why)
-        return _Packed(item, encode(item.label, item.name, image, offsets), None)
-
-    return tiled
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:

@@ -89,17 +89,16 @@ def collect(
         count = rows.stop - rows.start
         labels[rows], weights[rows] = batch.labels[:count], batch.weights[:count]
         images = batch.images[0][:, 0]
-        if probe is None or counts is None:
-            logs[rows] = np.log(np.maximum(net.classify(images), np.float32(1e-30)))[:count]
-        else:
-            seen = probe(images)
-            logs[rows] = flat(seen.log_probabilities)[:count]
+        seen = probe(images) if probe else None
+        found = flat(seen.log_probabilities) if seen else np.log(np.maximum(net.classify(images), np.float32(1e-30)))
+        logs[rows] = found[:count]
+        if np.isnan(found).any():
+            raise UserError(NOT_FINITE)
+        if counts and seen:
             counts.add(rows, seen, batch.weights[:count] > 0)
         filled = rows.stop
         advance(int(batch.weights.sum()))
     readable = np.flatnonzero(weights)
-    if np.isnan(logs).any():
-        raise UserError(NOT_FINITE)
     return Predictions(
         readable,
         labels[readable],

@@ -66,6 +66,11 @@ class Space(NamedTuple):
     ranges: dict[str, Range]
     fields: list[str]
 
+    @property
+    def always(self) -> set[str]:
+        """The fields that every trial sets."""
+        return set(self.ranges).union(set.intersection(*map(set, self.combinations)))
+
 
 def read_space(given: Sequence[str]) -> Space:
     """Reads the --sweep arguments.

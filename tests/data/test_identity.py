@@ -9,6 +9,7 @@ from googlenet_jax.data.identity import check_same, identity
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.prepare.folder import prepare_folder
+from googlenet_jax.prepare.form import AS_THEY_ARE
 
 
 def of(name):
@@ -19,7 +20,7 @@ def of(name):
 def test_the_same_images_elsewhere_and_in_records(image_folder, tmp_path):
     here = of(f"folder:{image_folder}")
     shutil.copytree(image_folder, tmp_path / "moved")
-    prepare_folder(str(image_folder), tmp_path / "records", False, lambda *_: None)
+    prepare_folder(str(image_folder), tmp_path / "records", AS_THEY_ARE, lambda *_: None)
     for other in (f"folder:{tmp_path / 'moved'}", f"records:{tmp_path / 'records'}"):
         check_same(here, of(other), moved=True, where="run")
 

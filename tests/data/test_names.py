@@ -13,6 +13,7 @@ import googlenet_jax as gn
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
 from googlenet_jax.prepare.folder import prepare_folder
+from googlenet_jax.prepare.form import AS_THEY_ARE
 
 CLASSES = (b"caf\xe9", b"[red]\x1b[31m")
 # What Python prints in by itself under LANG=en_US.UTF-8, but not under C or C.UTF-8.
@@ -72,7 +73,7 @@ def test_they_are_evaluated_and_predicted(odd):
 def test_they_are_packed(odd, tmp_path):
     folder, run, _ = odd
     output = tmp_path / os.fsdecode(b"caf\xe9")
-    prepare_folder(str(folder), output, False, lambda *_: None)
+    prepare_folder(str(folder), output, AS_THEY_ARE, lambda *_: None)
     config = gn.load(run).config
     before = open_source(config)[0]
     config.dataset.name = f"records:{output}"

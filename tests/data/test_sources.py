@@ -151,9 +151,10 @@ def test_cifar_mistakes(tmp_path, capsys):
 
 def test_records_that_are_not(tmp_path, image_folder):
     from googlenet_jax.prepare.folder import prepare_folder
+    from googlenet_jax.prepare.form import AS_THEY_ARE
 
     assert "googlenet prepare" in message(f"records:{tmp_path / 'nowhere'}")
-    prepare_folder(str(image_folder), tmp_path / "r", False, lambda *_: None)
+    prepare_folder(str(image_folder), tmp_path / "r", AS_THEY_ARE, lambda *_: None)
     train, _ = opened(f"records:{tmp_path / 'r'}")
     train._records = [msgpack.packb([7, "a", b"x"]), b"\x00", msgpack.packb([1, "a.jpg", b"no"])]
     for index, said in enumerate(("not an image with its label", "damaged", "a.jpg")):
@@ -173,9 +174,10 @@ def test_records_that_are_not(tmp_path, image_folder):
 
 def test_data_in_a_bucket(image_folder, tmp_path, monkeypatch):
     from googlenet_jax.prepare.folder import prepare_folder
+    from googlenet_jax.prepare.form import AS_THEY_ARE
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    prepare_folder(str(image_folder), tmp_path / "records", False, lambda *_: None)
+    prepare_folder(str(image_folder), tmp_path / "records", AS_THEY_ARE, lambda *_: None)
     archive = write_archive(tmp_path / "cifar-10-python.tar.gz", *cifar_files(fine=False, binary=False))
     (image_folder / "val" / "cat" / "0.jpg").write_bytes(b"")
     bucket = fsspec.filesystem("memory")

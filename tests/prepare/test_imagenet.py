@@ -13,6 +13,7 @@ from scipy.io import savemat
 
 from googlenet_jax.data.sources.devkit import devkit_numbers, read_devkit, read_member
 from googlenet_jax.errors import UserError
+from googlenet_jax.prepare.form import AS_THEY_ARE
 from googlenet_jax.prepare.imagenet import prepare_imagenet
 
 WNIDS = ("n01440764", "n01443537", "n02102040")
@@ -61,7 +62,7 @@ def test_imagenet_from_its_archives(tmp_path):
     kit = read_devkit(archives[2].open("rb"), "devkit")
     assert (kit.wnids, kit.labels) == (list(WNIDS), ["tench", "goldfish", "English springer"])
     assert kit.val_classes == [2, 0, 1, 2, 0, 1, 1]
-    prepare_imagenet(*archives, tmp_path / "out", False, quiet)
+    prepare_imagenet(*archives, tmp_path / "out", AS_THEY_ARE, quiet)
     train, val = opened(f"records:{tmp_path / 'out'}")
     assert train.labels == kit.labels
     for source in (train, val):
@@ -76,7 +77,7 @@ def test_imagenet_from_its_archives(tmp_path):
 @pytest.mark.parametrize("until", [1, 4, 7, 11])
 def test_imagenet_is_taken_up_anywhere(tmp_path, until, monkeypatch):
     archives, _ = write_imagenet(tmp_path)
-    prepare_imagenet(*archives, tmp_path / "whole", False, quiet)
+    prepare_imagenet(*archives, tmp_path / "whole", AS_THEY_ARE, quiet)
     monkeypatch.setattr("googlenet_jax.prepare.pack.pack.__defaults__", (False, quiet, 1))
     seen = []
 
@@ -86,8 +87,8 @@ def test_imagenet_is_taken_up_anywhere(tmp_path, until, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_imagenet(*archives, tmp_path / "out", False, stop)
-    prepare_imagenet(*archives, tmp_path / "out", False, quiet)
+        prepare_imagenet(*archives, tmp_path / "out", AS_THEY_ARE, stop)
+    prepare_imagenet(*archives, tmp_path / "out", AS_THEY_ARE, quiet)
     for ours, theirs in zip(
         opened(f"records:{tmp_path / 'out'}"), opened(f"records:{tmp_path / 'whole'}"), strict=True
     ):
@@ -97,7 +98,7 @@ def test_imagenet_is_taken_up_anywhere(tmp_path, until, monkeypatch):
 def test_imagenet_archives_that_are_not_whole(tmp_path):
     def message(archives):
         with pytest.raises(UserError) as error:
-            prepare_imagenet(*archives, tmp_path / f"out{random.random()}", False, quiet)
+            prepare_imagenet(*archives, tmp_path / f"out{random.random()}", AS_THEY_ARE, quiet)
         return str(error.value)
 
     archives, _ = write_imagenet(tmp_path, missing=1)

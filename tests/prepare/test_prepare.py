@@ -14,6 +14,7 @@ from googlenet_jax.data.crops.resize import resize
 from googlenet_jax.data.pictures.picture import BadImageError, Jpeg, open_picture
 from googlenet_jax.errors import UserError, run_command
 from googlenet_jax.prepare.folder import prepare_folder
+from googlenet_jax.prepare.form import AS_THEY_ARE, Form
 from googlenet_jax.prepare.pack import Item, pack
 from googlenet_jax.prepare.transcode import transcode
 from googlenet_jax.system import console
@@ -25,13 +26,13 @@ def test_a_folder_in_records_is_the_folder(image_folder, tmp_path, tiles):
     (odd / "p.jpg").write_bytes(encoded(scene(50, 70), progressive=True))
     (odd / "cut.jpg").write_bytes(encoded(scene(50, 70))[:500])
     (odd / "gone.jpg").symlink_to("nowhere.jpg")
-    summary = prepare_folder(str(image_folder), tmp_path / "out", tiles, quiet)
+    summary = prepare_folder(str(image_folder), tmp_path / "out", Form(tiles), quiet)
     assert summary["left_out"] == 1
     for path in (dogs := image_folder / "val" / "dog").iterdir():
         path.rename(dogs / f"{path.name}.aside")
         path.symlink_to("nowhere.jpg")
     with pytest.raises(UserError, match="none of the val images of 'dog' can be opened"):
-        prepare_folder(str(image_folder), tmp_path / "without dogs", tiles, quiet)
+        prepare_folder(str(image_folder), tmp_path / "without dogs", Form(tiles), quiet)
     for path in dogs.glob("*.aside"):
         path.rename(path.with_suffix(""))
     (odd / "gone.jpg").unlink()
@@ -63,7 +64,7 @@ def test_windows_of_tiles_have_the_pixels_of_the_whole(tmp_path):
         for i, (height, width) in enumerate(sizes):
             options = {"quality": 60 + 10 * i, "subsampling": i}
             (folder / split / "a" / f"{i}.jpg").write_bytes(encoded(scene(height, width), **options))
-    prepare_folder(str(folder), tmp_path / "out", True, quiet)
+    prepare_folder(str(folder), tmp_path / "out", Form(tiles=True), quiet)
     plain, tiled = opened(f"folder:{folder}")[0], opened(f"records:{tmp_path / 'out'}")[0]
     rng = random.Random(0)
     for index, (height, width) in enumerate(sizes):
@@ -102,10 +103,10 @@ def test_a_folder_that_changed_is_not_gone_on_with(image_folder, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_folder(str(image_folder), tmp_path / "out", False, stop)
+        prepare_folder(str(image_folder), tmp_path / "out", AS_THEY_ARE, stop)
     (image_folder / "train" / "cat" / "new.jpg").write_bytes(encoded(scene(8, 8)))
     with pytest.raises(UserError, match="unfinished dataset"):
-        prepare_folder(str(image_folder), tmp_path / "out", False, quiet)
+        prepare_folder(str(image_folder), tmp_path / "out", AS_THEY_ARE, quiet)
 
 
 class Numbers:
@@ -170,6 +171,8 @@ def test_the_command(image_folder, tmp_path, capsys, monkeypatch):
         (f"folder:{image_folder}", "--output", "s3://bucket/out"): "copy the directory into the bucket",
         ("imagenet", "--output", tmp_path / "i"): "--train",
         ("tfds:cifar10", "--tiles"): "--tiles does not go with",
+        ("tfds:cifar10", "--short_side", 64): "--short_side does not go with",
+        (f"folder:{image_folder}", "--output", out, "--short_side", 0): "--short_side 0: 8 pixels or more",
         ("tfds:cifar10", "--manual_dir", tmp_path / "none"): "no such directory",
     }.items():
         status, printed = run(*arguments)

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from conftest import small_config
@@ -13,6 +14,7 @@ import googlenet_jax as gn
 from googlenet_jax.classifier import Classifier
 from googlenet_jax.data.sources.base import ArraySource
 from googlenet_jax.data.sources.opening import open_source
+from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
 from googlenet_jax.report import sections
 from googlenet_jax.report.collect import collect
@@ -94,6 +96,17 @@ def test_a_planted_label_error_is_suspected():
     suspects = sections.Choice(found).suspects
     assert suspects.images.tolist() == [5] and suspects.suggested.tolist() == [1]
     assert found.features is None and found.inside is None and found.unreadable == 0
+
+
+@pytest.mark.filterwarnings("error")  # such as numpy's, of an overflow
+def test_a_network_beyond_use_is_refused_at_once():
+    net, counted = make_net(), []
+    grown = jax.tree.map(lambda a: a * np.float32(1e12), net.variables)
+    broken = gn.Net(net.model, grown, net.labels, net.preprocess, net.config, 0)
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)).astype(np.uint8)
+    with pytest.raises(UserError, match="not finite"):
+        collect(broken, ArraySource(images, np.arange(40) % 4, LABELS), small_config(), counted.append)
+    assert not counted
 
 
 def check_a_network_beside_itself_is_tied(report):

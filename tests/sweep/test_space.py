@@ -152,6 +152,12 @@ def test_a_field_is_swept_once():
         read_space(["seed=0,1", "seed=2"])
 
 
+def test_what_every_trial_sets(tmp_path):
+    (tmp_path / "s.py").write_text("def sweep():\n    yield {'seed': 1}\n    yield {'seed': 2, 'num_epochs': 3.0}\n")
+    space = read_space([str(tmp_path / "s.py"), "optimizer.learning_rate=log(0.1,1)", "batch_size=8,16"])
+    assert space.always == {"seed", "optimizer.learning_rate", "batch_size"}
+
+
 def test_fields_that_share_a_last_name_are_named_in_full():
     assert describe({"optimizer.name": "sgd", "schedule.name": "cosine", "seed": 1}) == (
         "optimizer.name=sgd schedule.name=cosine seed=1"

@@ -15,7 +15,8 @@ from readback import final_bytes
 from googlenet_jax.system.files import lock
 from googlenet_jax.system.runtime import cpu_cores
 
-SWEPT = {**SMALL, "num_epochs": 3.0, "num_devices": 1, "eval.every_epochs": 1.0, "dataset.synthetic_images": 64}
+SWEPT = {name: value for name, value in SMALL.items() if name != "optimizer.learning_rate"}
+SWEPT |= {"num_epochs": 3.0, "num_devices": 1, "eval.every_epochs": 1.0, "dataset.synthetic_images": 64}
 
 JOBS = str(min(2, cpu_cores()))
 ASKED = ("--sweep", "optimizer.learning_rate=0.02,0.1,0.3", "--prune", "asha", "--jobs", JOBS)
@@ -139,6 +140,7 @@ def test_what_a_sweep_found_is_shown(swept, run_command):
         (["--sweep", "optimizer.learning_rate=log(0.1,1)"], "say how many points to draw by --trials N"),
         (["--sweep", "schedule.warmup_epochs=1,99"], "warmup_epochs=99: config.schedule.warmup_epochs"),
         (["--sweep", "seed=0", "--trials", "3"], "no field has a range"),
+        (["--sweep", "seed=0,1", "--config.seed=2"], "--config.seed has no effect"),
         (["--sweep", "seed=0", "--objective", "val.top2"], "did you mean 'val.top"),
         (["--sweep", "seed=0", "--prune", "hyperband"], "asha:ETA"),
         (["--sweep", "num_epochs=1,2", "--prune", "asha"], "num_epochs cannot be swept with it"),
