@@ -265,7 +265,7 @@ def _code_lengths(weights: np.ndarray) -> np.ndarray:
                 items[level, i], pair = package, pair + 1
     lengths, taken = np.zeros(n, np.int64), 2 * n - 2
     for level in range(16, 0, -1):
-        chosen = leaves[level, :taken].sum()
+        chosen = int(leaves[level, :taken].sum())
         lengths[:chosen] += 1
         taken = 2 * (taken - chosen)
     return lengths
