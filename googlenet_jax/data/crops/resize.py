@@ -71,7 +71,9 @@ def resize(
     if not context and all(edge == int(edge) for edge in inner):
         image = image.crop(inner)  # so that nothing outside has a part in it
         inner = (0, 0, *image.size)
-    return np.asarray(image.resize((size, size), filter, inner))[..., :3]
+    # As bytes, and not as an array of four channels: a copy of three of them would take half as long as all of this.
+    resized = image.resize((size, size), filter, inner).tobytes("raw", "RGB")
+    return np.frombuffer(resized, np.uint8).reshape(size, size, 3)
 
 
 def for_windows(picture: Picture, size: int, antialias: bool) -> Picture:
