@@ -7,10 +7,8 @@ when the training starts again, provided that nobody changed the bucket since.
 """
 
 import contextlib
-import hashlib
 import json
 import logging
-import posixpath
 import re
 import shutil
 import threading
@@ -20,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.runs.marker import MARKER, Listing, holds, listing, manifest
-from googlenet_jax.runs.writers import memory as services
+from googlenet_jax.runs.marker import BEGUN, MARKER, holds, listing, manifest, whole
+from googlenet_jax.runs.remote import FILES, Remote
 from googlenet_jax.system import storage
-from googlenet_jax.system.files import lock, replace_file, state_directory
+from googlenet_jax.system.files import lock, state_directory
 
 log = logging.getLogger(__name__)
 
-_FILES = ("config.json", "config_history.jsonl", "metrics.jsonl", "train.log", services.FILE)
 _LOOK_EVERY = 2.0  # seconds between looks for new checkpoints
 _FILES_EVERY = 30.0  # seconds between uploads of files that grow, and between attempts that fail
 
@@ -76,6 +73,7 @@ class Mirror:
 
     Attributes:
       path: the directory.
+      remote: the prefix.
 
     Raises:
       UserError: if another process trains there, or the bucket's package is missing.
@@ -83,21 +81,16 @@ class Mirror:
 
     def __init__(self, url: str, process: int = 0):
         self.url = url.rstrip("/")
-        self._system, self._base = storage.filesystem(self.url)
         home = state_directory() / "runs" / storage.local_name(self.url)
         self.path = home / f"process_{process}" if process else home
         self.path.mkdir(parents=True, exist_ok=True)
-        self._journal_path = self.path / "mirror.json"
-        self._uploaded: dict[str, Any] = {}  # what a file or checkpoint looked like here when it was uploaded
+        # What files and checkpoints looked like here when they were uploaded; None: a part of an upload is there.
+        self._uploaded: dict[str, Any] = {}
         self._stopped = threading.Event()
         self._lock = (self.path / "mirror.lock").open("w")
         if not lock(self._lock):
             raise UserError(f"{url}: another process on this machine is training there; wait for it")
-        # What was in the bucket when this machine last wrote there, by name: digests, None for nothing. Two of them
-        # while it is being written, either of which may be found if that is broken off.
-        self._journal: dict[str, list[str | None]] = {}
-        if self._journal_path.exists():
-            self._journal = json.loads(self._journal_path.read_text())
+        self.remote = Remote(self.url, self.path / "mirror.json")
 
     def close(self) -> None:
         """Lets other processes in."""
@@ -110,31 +103,27 @@ class Mirror:
           exactly: keep nothing that is not there, not even what is yet to be uploaded.
         """
         with storage.readable_errors(self.url):
-            objects = storage.objects_below(self._system, self._base)
-            steps = {match[1] for name in objects if (match := re.match(r"checkpoints/(\d+)/", name))}
-            markers = {f"checkpoints/{step}/{MARKER}" for step in steps}
-            content = {name: self._read(name) for name in objects if name in markers or name in _FILES}
-            there = {name: _digest(data) for name, data in content.items()}
-            names = there.keys() | self._journal.keys()
-            if exactly or any(there.get(name) not in self._journal.get(name, [None]) for name in names):
+            objects = self.remote.objects()
+            steps = {match[0] for name in objects if (match := re.match(r"checkpoints/\d+(?=/)", name))}
+            marked = [name for name in steps if f"{name}/{MARKER}" in objects]
+            copied = [] if exactly else [name for name in whole(objects) if name in steps and name not in marked]
+            files = [name for name in FILES if name in objects]
+            content = {name: self.remote.read(name) for name in (*files, *(f"{step}/{MARKER}" for step in marked))}
+            if exactly or self.remote.changed(content):
                 self._forget(content)
-            self._record({name: [digest] for name, digest in there.items()}, anew=True)
-            for name, data in content.items():
-                checkpoint = posixpath.dirname(name)
-                if not checkpoint and not (self.path / name).exists():
-                    (self.path / name).write_bytes(data)
-                if checkpoint and not holds(self.path / checkpoint, data):
-                    self._fetch(checkpoint, data)
-                if checkpoint:
-                    self._uploaded[checkpoint] = listing(self.path / checkpoint)
-            for step in steps:  # parts of checkpoints are replaced or removed when next something is uploaded
-                self._uploaded.setdefault(f"checkpoints/{step}", None)
-
-    def _read(self, name: str) -> bytes:
-        return self._system.cat_file(self._at(name))
-
-    def _at(self, name: str) -> str:
-        return posixpath.join(self._base, name)
+            self.remote.noted(content)
+            for name in files:
+                if not (self.path / name).exists():
+                    (self.path / name).write_bytes(content[name])
+            for name in marked:
+                if not holds(self.path / name, marker := content[f"{name}/{MARKER}"]):
+                    self._fetch(name, marker)
+                self._uploaded[name] = listing(self.path / name)
+            for name in copied:
+                self._adopt(name, {file: size for file, size in objects.items() if file.startswith(f"{name}/")})
+            for name in steps:  # parts of uploads are replaced or removed when next something is uploaded
+                if f"{name}/{BEGUN}" in objects:
+                    self._uploaded.setdefault(name, None)
 
     def _forget(self, content: dict[str, bytes]) -> None:
         """Removes all from the directory but the checkpoints that are in the bucket too."""
@@ -143,7 +132,7 @@ class Mirror:
                 log.info("%s was changed from elsewhere: the %s that this machine has is dropped", self.url, name)
                 shutil.rmtree(self.path / name)
         shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
-        for path in (*(self.path / name for name in _FILES), *self.path.glob("metrics.*.jsonl")):
+        for path in (*(self.path / name for name in FILES), *self.path.glob("metrics.*.jsonl")):
             path.unlink(missing_ok=True)
 
     def _steps(self) -> list[str]:
@@ -152,15 +141,28 @@ class Mirror:
         return [f"checkpoints/{step}" for step in sorted(steps, key=int)]
 
     def _fetch(self, checkpoint: str, marker: bytes) -> None:
-        files = json.loads(marker)
-        log.info("fetching %s/%s, %.0f MB", self.url, checkpoint, sum(size for size, _ in files.values()) / 1e6)
-        partial = self.path / "partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        storage.download(self._system, self._at(checkpoint), {name: size for name, (size, _) in files.items()}, partial)
+        partial = self._download(checkpoint, {name: size for name, (size, _) in json.loads(marker).items()})
         if not holds(partial, marker):
             raise UserError(
                 f"{self.url}/{checkpoint} is not what its {MARKER} says: remove it to go on from the one before"
             )
+        self._take(partial, checkpoint)
+
+    def _adopt(self, checkpoint: str, sizes: dict[str, int]) -> None:
+        """Fetches a checkpoint that was copied into the bucket by other means, and marks it there."""
+        partial = self._download(checkpoint, {name.removeprefix(f"{checkpoint}/"): n for name, n in sizes.items()})
+        self.remote.write(f"{checkpoint}/{MARKER}", manifest(partial))
+        self._take(partial, checkpoint)
+        self._uploaded[checkpoint] = listing(self.path / checkpoint)
+
+    def _download(self, checkpoint: str, sizes: dict[str, int]) -> Path:
+        log.info("fetching %s/%s, %.0f MB", self.url, checkpoint, sum(sizes.values()) / 1e6)
+        partial = self.path / "partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        self.remote.download(checkpoint, sizes, partial)
+        return partial
+
+    def _take(self, partial: Path, checkpoint: str) -> None:
         shutil.rmtree(self.path / checkpoint, ignore_errors=True)
         (self.path / checkpoint).parent.mkdir(exist_ok=True)
         partial.rename(self.path / checkpoint)
@@ -216,7 +218,7 @@ class Mirror:
             with storage.readable_errors(self.url):
                 for name, seen in self._here(files).items():
                     if self._uploaded.get(name) != seen:
-                        (self._upload_checkpoint if isinstance(seen, dict) else self._upload_file)(name, seen)
+                        self._upload(name, seen)
                 gone = {name for name in self._uploaded if name.startswith("checkpoints/")} - {*self._steps()}
                 for name in gone:
                     self._remove(name)
@@ -229,57 +231,26 @@ class Mirror:
     def _here(self, files: bool) -> dict[str, Any]:
         """What the files and checkpoints of the directory look like, by name, in the order of their upload."""
         others = (*self.path.glob("metrics.*.jsonl"), *(self.path / "tensorboard").rglob("*"))
-        paths = [*(self.path / name for name in _FILES), *others] if files else []
+        paths = [*(self.path / name for name in FILES), *others] if files else []
         seen: dict[str, Any] = {str(p.relative_to(self.path)): _look(p) for p in paths if p.is_file()}
         return seen | {name: listing(self.path / name) for name in self._steps()}
 
-    def _upload_file(self, name: str, seen: tuple[int, int]) -> None:
-        self._write(name, (self.path / name).read_bytes())
+    def _upload(self, name: str, seen: Any) -> None:
+        """Uploads a file or a checkpoint, which looks like this."""
+        path = self.path / name
+        if not isinstance(seen, dict):
+            self.remote.write(name, path.read_bytes())
+        else:
+            if name in self._uploaded:
+                self._remove(name)  # another of the same number, or a part of one
+            self._uploaded[name] = None
+            if not self.remote.upload(name, path, seen):
+                return
         self._uploaded[name] = seen
 
-    def _upload_checkpoint(self, name: str, seen: Listing) -> None:
-        """Uploads a checkpoint, its marker last; none if the run removes it meanwhile."""
-        directory = self.path / name
-        if name in self._uploaded:
-            self._remove(name)  # another of the same number, or a part of one
-        self._uploaded[name] = None
-        try:
-            marker = manifest(directory)
-            storage.at_once(lambda file: self._system.put_file(str(directory / file), self._at(f"{name}/{file}")), seen)
-        except FileNotFoundError:
-            if listing(directory) == seen:
-                raise
-        if listing(directory) == seen:
-            self._write(f"{name}/{MARKER}", marker)
-            self._uploaded[name] = seen
-
     def _remove(self, name: str) -> None:
-        """Removes a checkpoint from the bucket, its marker first."""
-        marker = f"{name}/{MARKER}"
-        self._record({marker: [*self._journal.get(marker, []), None]})
-        for path in (marker, name):
-            with contextlib.suppress(FileNotFoundError):
-                self._system.rm(self._at(path), recursive=path == name)
-        self._record({marker: [None]})
+        self.remote.remove(name)
         self._uploaded.pop(name)
-
-    def _write(self, name: str, data: bytes) -> None:
-        """Writes an object, with notes of that before and after."""
-        digest = _digest(data)
-        noted = name in _FILES or name.endswith(MARKER)
-        if noted:
-            self._record({name: [*self._journal.get(name, [None]), digest]})
-        self._system.pipe_file(self._at(name), data)
-        if noted:
-            self._record({name: [digest]})
-
-    def _record(self, entries: dict[str, list[str | None]], anew: bool = False) -> None:
-        self._journal = entries if anew else self._journal | entries
-        replace_file(self._journal_path, json.dumps(self._journal))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _look(path: Path) -> tuple[int, int]:

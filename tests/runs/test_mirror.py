@@ -20,6 +20,7 @@ import googlenet_jax as gn
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs import checkpoint, marker, mirror
 from googlenet_jax.runs.mirror import Mirror
+from googlenet_jax.runs.remote import Remote
 from googlenet_jax.runs.writers import memory
 from googlenet_jax.system import files, storage
 from googlenet_jax.train.display import TrainingDisplay
@@ -128,7 +129,7 @@ def test_what_is_uploaded_is_what_another_machine_gets(started, caches):
 
 def test_a_checkpoint_without_its_marker_is_no_checkpoint(started, caches):
     memory = fsspec.filesystem("memory")
-    memory.rm(f"/bucket/run/checkpoints/10/{marker.MARKER}")
+    memory.rm(f"/bucket/run/checkpoints/10/{marker.MARKER}")  # as of an upload that was broken off
     assert checkpoint.find(RUN) == [f"{RUN}/checkpoints/3"]
     caches("second")
     path, _ = pulled()
@@ -137,6 +138,28 @@ def test_a_checkpoint_without_its_marker_is_no_checkpoint(started, caches):
     run.pull()
     run.push()
     assert not memory.exists("/bucket/run/checkpoints/10")  # its parts are gone
+
+
+def test_a_run_that_was_copied_into_the_bucket_is_gone_on_with(started, caches):
+    """By aws s3 cp, say: without markers."""
+    memory, home = fsspec.filesystem("memory"), started.path
+    memory.put(f"{home}/checkpoints", "/bucket/copied/checkpoints", recursive=True)
+    memory.put(f"{home}/metrics.jsonl", "/bucket/copied/metrics.jsonl")
+    memory.pipe_file("/bucket/copied/checkpoints/30/notes.txt", b"not a checkpoint")
+    copied = RUN.replace("/run", "/copied")
+    assert checkpoint.find(copied) == [f"{copied}/checkpoints/3", f"{copied}/checkpoints/10"]
+    assert checkpoint.find(f"{copied}/checkpoints", newest=True)[0] == f"{copied}/checkpoints/10"
+    with mirror.local_run(copied) as path:
+        assert steps_in(path) == [3, 10]
+        assert contents(path / "checkpoints" / "10") == contents(home / "checkpoints" / "10")
+        save(path, 20)
+        shutil.rmtree(path / "checkpoints" / "3")
+    assert sorted(marker.checkpoints(copied)) == [f"{copied}/checkpoints/{step}" for step in (10, 20)]
+    assert not any("/3/" in name for name in memory.find("/bucket/copied"))
+    assert memory.exists("/bucket/copied/checkpoints/30/notes.txt")
+    caches("third")
+    path, downloads = pulled(copied)
+    assert (steps_in(path), downloads) == ([10, 20], 2)
 
 
 def test_the_best_complete_checkpoint_is_wanted_first(started):
@@ -163,19 +186,19 @@ def test_the_marker_comes_last_and_goes_first():
         shutil.rmtree(run.path / "checkpoints" / "3")
         operations = itertools.count()
 
-        def fail(real, system=run._system, operations=operations, fatal=failures):
+        def fail(real, system=run.remote.system, operations=operations, fatal=failures):
             def operation(path, *args, **kwargs):
                 if next(operations) == fatal:
-                    if kwargs.get("recursive"):
-                        system.rm_file(system.find(path)[-1])  # broken off when a part is removed
+                    if isinstance(path, list):
+                        system.rm_file(path[-1])  # broken off when a part is removed
                     raise OSError("the network is away")
                 return real(path, *args, **kwargs)
 
             return operation
 
         names = ("put_file", "pipe_file", "rm")
-        failing = {name: fail(getattr(run._system, name)) for name in names}
-        with mock.patch.multiple(run._system, **failing):
+        failing = {name: fail(getattr(run.remote.system, name)) for name in names}
+        with mock.patch.multiple(run.remote.system, **failing):
             try:
                 run.push()
                 break
@@ -191,8 +214,8 @@ def test_the_marker_comes_last_and_goes_first():
         failures += 1
         run.push()
         assert list(marker.checkpoints(url)) == [f"{url}/checkpoints/20"]
-        assert not run._system.exists(f"{run._base}/checkpoints/3")
-    assert failures == 6  # three files, a marker, and the other's removal in two steps
+        assert not run.remote.system.exists(f"{run.remote.base}/checkpoints/3")
+    assert failures == 8  # a note, three files, a marker, and the other's removal in three steps
 
 
 def test_a_checkpoint_that_the_run_removes_meanwhile_gets_no_marker(started):
@@ -203,7 +226,7 @@ def test_a_checkpoint_that_the_run_removes_meanwhile_gets_no_marker(started):
         shutil.rmtree(directory, ignore_errors=True)
         return real(self, *args, **kwargs)
 
-    with mock.patch.object(MemoryFileSystem, "put_file", put_file), mock.patch.object(Mirror, "_write") as written:
+    with mock.patch.object(MemoryFileSystem, "put_file", put_file), mock.patch.object(Remote, "write") as written:
         started.push(files=False)
     assert not written.called
     assert sorted(marker.checkpoints(RUN)) == [f"{RUN}/checkpoints/{step}" for step in (10, 3)]
