@@ -184,6 +184,21 @@ def copied_headers():
     return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + padded + tarfile.TarInfo("a").tobuf(tarfile.GNU_FORMAT) * 9)
 
 
+def long_name():
+    """A member's name that takes much memory."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.size, info.type = 1 << 20, tarfile.GNUTYPE_LONGNAME
+    named = tarfile.TarInfo("a").tobuf(tarfile.GNU_FORMAT)
+    return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + b"n" * (1 << 20) + named)
+
+
+def names_of_names():
+    """A long name's header that is a long name's, and so on."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.size, info.type = 1, tarfile.GNUTYPE_LONGNAME
+    return gzip.compress((info.tobuf(tarfile.GNU_FORMAT) + b"n" + bytes(511)) * 2000)
+
+
 def copied_names():
     """A long name, called again and again."""
     return b"\x80\x02]cmod\n" + b"n" * 5000 + b"\nq\x01" + b"h\x01)R" * 1000 + b"."
@@ -225,6 +240,9 @@ SMALL = {"a": np.arange(4, dtype=np.float32)}
 HOSTILE = {
     "payload.pickle": (lambda: pickle.dumps({"conv1/7x7_s2_weight": Payload()}), "print, which is refused"),
     "headers.tar.gz": (copied_headers, "headers of 12,000 bytes"),
+    "long.tar.gz": (long_name, "headers of 1,048,576 bytes"),
+    "chain.tar.gz": (names_of_names, "headers without end"),
+    "many.tar.gz": (lambda: gzip.compress(tarfile.TarInfo("a").tobuf() * 100_001), "more than 100,000 members"),
     "names.pickle": (copied_names, "a length that none has"),
     "widened.pdparams": (many_names, "more memory"),
     "payload.pth": (lambda: writers.pth({"conv1.conv.weight": Payload()}), "print, which is refused"),
