@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import flax.errors
 import jax
 import ml_collections
 import numpy as np
@@ -15,7 +16,7 @@ from googlenet_jax.config import from_json, to_json
 from googlenet_jax.config.choices import nearest
 from googlenet_jax.data.pictures.arrays import as_pixels, each_image
 from googlenet_jax.data.preprocess import Preprocess
-from googlenet_jax.errors import UserError, where
+from googlenet_jax.errors import UserError, reason, where
 from googlenet_jax.explain.explanation import Explanation, explain
 from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.opening import ExportedNet, open_exported
@@ -64,7 +65,8 @@ class Net(Classifier):
           crops: as for `classify`.
 
         Returns:
-          Probabilities (n, classes), and activations for `class_maps`, float32, which stay on the device.
+          Probabilities (n, classes), float32, and activations for `class_maps`, in the network's compute dtype, which
+          stay on the device.
         """
         cores = jax.local_devices(backend="cpu") if jax.default_backend() == "cpu" else []
         if len(cores) > 1 and len(crops) % len(cores) == 0:
@@ -164,12 +166,17 @@ class Net(Classifier):
         last = f"inception_{model.blocks[-1]}"
 
         def look(variables: Any, crops: jax.Array) -> tuple[jax.Array, jax.Array]:
-            logits, kept = model.apply(
-                variables,
-                self.preprocess.normalize(crops),
-                train=False,
-                capture_intermediates=lambda module, method: module.name == last,
-            )
+            try:
+                logits, kept = model.apply(
+                    variables,
+                    self.preprocess.normalize(crops),
+                    train=False,
+                    capture_intermediates=lambda module, method: module.name == last,
+                )
+            except flax.errors.FlaxError as error:
+                raise UserError(
+                    f"its variables are not those of the network that its configuration describes ({reason(error)})"
+                ) from None
             return jax.nn.softmax(logits / self.temperature), kept["intermediates"][last]["__call__"][0]
 
         return look, variables
@@ -212,11 +219,18 @@ def load(path: str | Path, newest: bool = False) -> "Net | ExportedNet":
     if exported is not None:
         return _of_weights(path, *exported)
     meta, variables = checkpoint.read(path, newest)
-    config = from_json(meta["config"])
-    labels = meta["labels"]
-    model = make_model(config, len(labels))
-    preprocess, temperature = Preprocess.from_dict(meta["preprocess"]), float(meta.get("temperature", 1.0))
-    return Net(model, variables, labels, preprocess, config, int(meta["step"]), temperature)
+    try:
+        config, labels, preprocess = from_json(meta["config"]), meta["labels"], Preprocess.from_dict(meta["preprocess"])
+        step, temperature = int(meta["step"]), float(meta.get("temperature", 1.0))
+        if not (isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels)):
+            raise ValueError("no class names")
+    except UserError as error:
+        raise UserError(f"{where(path)}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{where(path)}: what it says of its network is damaged, or of another version ({reason(error)})"
+        ) from None
+    return Net(make_model(config, len(labels)), variables, labels, preprocess, config, step, temperature)
 
 
 def _of_weights(path: str | Path, description: Description, variables: dict[str, Any]) -> Net:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import io
+import json
 import shutil
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from serving import make_net
 
 import googlenet_jax as gn
 from googlenet_jax.errors import UserError
@@ -99,6 +101,34 @@ def test_damaged_checkpoint_says_so(run, tmp_path):
         data.write_bytes(b"")
     with pytest.raises(UserError, match="damaged"):
         gn.load(copy)
+
+
+def test_a_description_that_does_not_fit_is_one_line(tmp_path):
+    net, path = make_net(), tmp_path / "net"
+    net.save(path)
+    stored = path / "meta" / "metadata"
+    meta = json.loads(stored.read_text())
+
+    def message(changed):
+        stored.write_text(json.dumps(changed))
+        with pytest.raises(UserError) as error:
+            gn.load(path).predict(np.zeros((32, 32, 3), np.uint8))
+        return str(error.value)
+
+    for damaged in (
+        [1],
+        {name: value for name, value in meta.items() if name != "labels"},
+        meta | {"labels": None},
+        meta | {"labels": []},
+        meta | {"step": "x"},
+        meta | {"preprocess": meta["preprocess"] | {"of another version": 1}},
+    ):
+        assert f"{path}: what it says of its network" in message(damaged)
+    assert "its variables are not those" in message(meta | {"labels": meta["labels"][1:]})
+    config = json.loads(meta["config"])
+    config["model"]["blocks"] = ["3a", "3b"]
+    assert "its variables are not those" in message(meta | {"config": json.dumps(config)})
+    assert f"{path}: " in message(meta | {"config": "{"})
 
 
 def test_the_package_imports_without_jax(run_command):

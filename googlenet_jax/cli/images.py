@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
+from googlenet_jax.data.pictures.picture import MAX_BYTES
 from googlenet_jax.data.pictures.pillow import EXTENSIONS, HEAD, is_image
 from googlenet_jax.data.sources.tree import Tree, count_kinds, left_out_line
 from googlenet_jax.errors import UserError, shown, where
 
 STDIN = "-"
-_MOST_BYTES = 256 << 20
 
 
 class Named(NamedTuple):
@@ -96,8 +96,8 @@ def _from_stdin() -> Iterator[Named]:
     stream: BinaryIO = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
     head = stream.read(HEAD)
     if is_image(head):
-        data = head + stream.read(_MOST_BYTES + 1 - len(head))
-        yield Named(STDIN, data, f"more than {_MOST_BYTES >> 20} MiB" if len(data) > _MOST_BYTES else "")
+        data = head + stream.read(MAX_BYTES + 1 - len(head))
+        yield Named(STDIN, data, f"more than {MAX_BYTES >> 20} MiB" if len(data) > MAX_BYTES else "")
         return
     if b"\0" in head:
         yield Named(STDIN, problem="neither an image of a known format nor a list of paths")

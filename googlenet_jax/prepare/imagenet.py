@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from googlenet_jax.data.pictures.picture import MAX_BYTES
 from googlenet_jax.data.sources.devkit import Devkit, read_devkit, read_member
 from googlenet_jax.errors import UserError
 from googlenet_jax.formats.tars import open_tar
 from googlenet_jax.prepare.form import Form
 from googlenet_jax.prepare.pack import Advance, Item, Stream, pack
 
-_MAX_IMAGE = 256 << 20
 _CLASS = re.compile(r"n\d{8}")
 _VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
@@ -72,7 +72,7 @@ class _Train:
                 for image, images in _members(inner, inner_at, where):
                     done = here + inner_at + image.offset_data + image.size
                     after = [here, inner_at + _behind(image)]
-                    yield Item(number[wnid], image.name, read_member(images, image, _MAX_IMAGE, where), after, done)
+                    yield Item(number[wnid], image.name, read_member(images, image, MAX_BYTES, where), after, done)
                 inner_at = 0
 
     def check(self, images: Sequence[int]) -> None:
@@ -97,7 +97,7 @@ class _Val:
                     raise UserError(f"{where}: {image.name} is not an image that the devkit has a label for")
                 label = self.kit.val_classes[int(name[1]) - 1]
                 after = at + _behind(image)
-                yield Item(label, image.name, read_member(images, image, _MAX_IMAGE, where), after, after)
+                yield Item(label, image.name, read_member(images, image, MAX_BYTES, where), after, after)
 
     def check(self, images: Sequence[int]) -> None:
         wanted = np.bincount(self.kit.val_classes, minlength=len(self.kit.wnids)).tolist()

@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from googlenet_jax.config import from_json
 from googlenet_jax.data.classes import nameless, places
 from googlenet_jax.data.preprocess import Preprocess
 from googlenet_jax.errors import UserError
-from googlenet_jax.runs import checkpoint
+from googlenet_jax.net import Net, load
 from googlenet_jax.train.state import TrainState
 
 log = logging.getLogger(__name__)
@@ -21,8 +20,8 @@ _INPUT = ("channel_order", "mean", "std")
 
 
 def input_of(path: str) -> Preprocess:
-    """How the network of a run or imported checkpoint wants its input; raises `UserError` if there is none."""
-    return Preprocess.from_dict(checkpoint.read(path)[0]["preprocess"])
+    """How the network of `config.init_from` wants its input; raises `UserError` if there is none."""
+    return _network(path).preprocess
 
 
 def initialize(
@@ -46,24 +45,23 @@ def initialize(
       UserError: if there is no checkpoint there, or its network is of another family or sees its input otherwise.
     """
     path = config.init_from
-    meta, variables = checkpoint.read(path)
-    family = from_json(meta["config"]).model.variant
+    other = _network(path)
+    family = other.config.model.variant
     if family != config.model.variant:
         raise UserError(
             f"config.init_from={path} is a network of the variant {family!r}, not {config.model.variant!r}: "
             f"set config.model.variant={family}"
         )
-    theirs = Preprocess.from_dict(meta["preprocess"])
     for name in _INPUT:
-        want, have = getattr(theirs, name), getattr(preprocess, name)
+        want, have = getattr(other.preprocess, name), getattr(preprocess, name)
         if want != have:
             raise UserError(
                 f"config.init_from={path} was trained with {name} {want}, not {have}: leave config.dataset.{name} unset"
             )
-    found = {_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(variables)}
+    found = {_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(other.variables)}
     anew = []
-    columns = places(labels, meta["labels"])
-    told = not nameless(labels) and not nameless(meta["labels"])
+    columns = places(labels, other.labels)
+    told = not nameless(labels) and not nameless(other.labels)
 
     def take(path_: Any, leaf: jax.Array) -> Any:
         name = _name(path_)
@@ -90,6 +88,13 @@ def initialize(
     )
     # A copy: the train step may overwrite both.
     return state.replace(variables=taken, ema=None if state.ema is None else jax.tree.map(jnp.copy, taken))
+
+
+def _network(path: str) -> Net:
+    network = load(path)
+    if not isinstance(network, Net):
+        raise UserError(f"config.init_from={path} can be used, but not trained: give the checkpoint it was made from")
+    return network
 
 
 def _name(path: Any) -> str:

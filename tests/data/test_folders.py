@@ -277,12 +277,17 @@ def test_label_files_that_do_not_fit(flat):
     assert "does not tell what ILSVRC2012_val_00000003.JPEG shows" in message(f"folder:{flat}")
     truth.write_bytes(b"2\n4\n1\n3\n")
     assert "something else than numbers" in message(f"folder:{flat}")
+    truth.write_bytes(b"2\n" + b"9" * 5000 + b"\n")
+    assert "something else than numbers" in message(f"folder:{flat}")
     truth.write_bytes(b"2\n3\n3\n3\n")
     assert "'n02102040' is in train alone" in message(f"folder:{flat}")
     shutil.rmtree(flat / "train" / WNIDS[2])
     assert "'n03000684' is in val alone" in message(f"folder:{flat}")
     (flat / "val" / "val_annotations.txt").write_text("val_0.JPEG\n")
     assert "row 1: there is no WordNet id behind 'val_0.JPEG'" in message(f"folder:{flat}")
+    (flat / "val" / "val_annotations.txt").unlink()
+    (flat / "val" / "LOC_val_solution.csv").write_text('ImageId,PredictionString\nx,"' + "1 " * 70_000)
+    assert "is no CSV file that can be read" in message(f"folder:{flat}")
 
 
 def test_tiny_imagenet(tmp_path, caplog):

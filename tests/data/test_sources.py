@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT, small_config
 
 from googlenet_jax.data.pictures.picture import BadImageError
+from googlenet_jax.data.sources import tree
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 
@@ -196,6 +197,30 @@ def test_data_in_a_bucket(image_folder, tmp_path, monkeypatch):
     assert contents("cifar:memory://data/cifar-10-python.tar.gz") == contents(f"cifar:{archive}")
     assert "no such" in message("folder:memory://data/nowhere")
     assert "no such" in message("records:memory://data/nowhere")
+
+
+def test_a_bucket_that_does_not_answer_is_one_line(image_folder, monkeypatch):
+    bucket = fsspec.filesystem("memory")
+    bucket.put(str(image_folder), "/answers/images", recursive=True)
+    system, real = type(bucket), type(bucket).ls
+
+    def ls(self, path, *args, **kwargs):
+        if path.rstrip("/").endswith("train/cat"):
+            raise PermissionError("slow down")
+        return real(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(system, "ls", ls)
+    assert "memory://answers/images: slow down" in message("folder:memory://answers/images")
+    monkeypatch.setattr(system, "ls", real)
+    monkeypatch.setattr(tree, "MAX_BYTES", 10)
+    with pytest.raises(BadImageError, match="of more than"):
+        opened("folder:memory://answers/images")[0][0]
+    train = opened("folder:memory://answers/images")[0]
+    monkeypatch.setattr(system, "cat_file", lambda *_: 1 / 0)
+    with pytest.raises(UserError, match=r"memory://answers/images/train/cat/\d+\.jpg: .*zero"):
+        train[0]
+    monkeypatch.setattr(system, "isdir", lambda *_: 1 / 0)
+    assert "check the address, the credentials" in message("folder:memory://answers/images")
 
 
 def test_training_and_its_data_need_no_tensorflow():

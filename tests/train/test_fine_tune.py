@@ -72,6 +72,7 @@ def test_fine_tuning_takes_the_input_normalisation(run, tmp_path):
         ({"model__variant": "paper"}, "set config.model.variant=batchnorm"),
         ({"dataset__mean": (1.0, 2.0, 3.0)}, "leave config.dataset.mean unset"),
         ({"init_from": "nowhere"}, "no checkpoint there"),
+        ({"init_from": "nowhere.onnx"}, "no such file"),
     ],
 )
 def test_fine_tuning_refuses_another_network(run, changes, words):

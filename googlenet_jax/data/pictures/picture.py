@@ -16,7 +16,7 @@ from googlenet_jax.data.pictures.pillow import EXTENSIONS, FORMATS, HEAD, excess
 from googlenet_jax.errors import UserError, reason, where
 
 MAX_PIXELS = 100_000_000
-_MAX_BYTES = 256 << 20
+MAX_BYTES = 256 << 20
 _MARGIN = 2  # pixels around a window that a decoder looks at to interpolate its colours
 HEIC_HINT = "convert it to JPEG first, by `magick a.heic a.jpg` or with the package pillow-heif"
 _SHRINKS = (8, 4, 2)  # a JPEG decoder's inverse transform can give so many times smaller images
@@ -215,8 +215,8 @@ def read_file(path: str | Path) -> bytes:
     """An image file's content; raises `BadImageError` if it cannot be read, `OSError` if that is the disk's fault."""
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-            raise BadImageError(f"{where(path)}: not a file, or of more than {_MAX_BYTES >> 20} MiB")
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            raise BadImageError(f"{where(path)}: not a file, or of more than {MAX_BYTES >> 20} MiB")
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise BadImageError(f"{where(path)}: {error.strerror}") from None

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from googlenet_jax.data.sources.devkit import DEVKIT, META, TRUTH, devkit_numbers, read_devkit
-from googlenet_jax.data.sources.tree import FileSource, Tree, text_lines
+from googlenet_jax.data.sources.tree import MOST_DIGITS, FileSource, Tree, text_lines
 from googlenet_jax.errors import UserError, shown
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,10 @@ def _source(
 
 def _of_kaggle(tree: Tree, place: str, data: bytes) -> _Ids:
     """LOC_val_solution.csv: ILSVRC2012_val_00048981,n03995372 85 1 499 272 ..."""
-    rows = list(csv.reader(text_lines(data, tree.where(place))))
+    try:
+        rows = list(csv.reader(text_lines(data, tree.where(place))))
+    except csv.Error as error:
+        raise UserError(f"{tree.where(place)} is no CSV file that can be read ({error})") from None
     return _ids_by_name(tree, place, [(row[0], row[1].split()[:1]) for row in rows[1:] if len(row) > 1])
 
 
@@ -120,7 +123,7 @@ def _of_devkit(tree: Tree, place: str, data: bytes) -> _Ids:
         )
     wnids = devkit_numbers(meta, tree.where(place))
     lines = text_lines(data, tree.where(place))
-    if not all(line.isdecimal() and int(line) in wnids for line in lines):
+    if not all(line.isdecimal() and len(line) <= MOST_DIGITS and int(line) in wnids for line in lines):
         raise UserError(f"{tree.where(place)} holds something else than numbers of the devkit's classes")
     return _ids_by_number([wnids[int(line)] for line in lines])
 

@@ -10,14 +10,13 @@ import ml_collections
 from googlenet_jax.data.classes import imagenet
 from googlenet_jax.data.pictures.pillow import EXTENSIONS
 from googlenet_jax.data.sources.flat import labelled
-from googlenet_jax.data.sources.tree import FileSource, Tree, count_kinds, left_out_line
+from googlenet_jax.data.sources.tree import MOST_DIGITS, FileSource, Tree, count_kinds, left_out_line
 from googlenet_jax.errors import UserError, shown
 
 log = logging.getLogger(__name__)
 _TRAIN = ("train", "training")
 _TEST = ("test", "testing")
 _VAL = ("val", "valid", "validation", *_TEST)  # the first that is there is taken
-_MOST_DIGITS = 6  # of a label in a list
 _FRACTION = (
     "set config.dataset.val_fraction=0.1 (googlenet prepare: --val_fraction 0.1) to keep a share of train for it"
 )
@@ -233,7 +232,7 @@ def _listed(tree: Tree, splits: Sequence[str]) -> list[FileSource]:
             raise UserError(f"{listing} is missing: the other list is there; give it, or {_FRACTION}")
         rows = [line.rsplit(maxsplit=1) for line in lines]
         for number, row in enumerate(rows, 1):
-            if len(row) != 2 or not row[1].isdecimal() or len(row[1]) > _MOST_DIGITS:
+            if len(row) != 2 or not row[1].isdecimal() or len(row[1]) > MOST_DIGITS:
                 raise UserError(
                     f"{listing}, line {number}: expected 'path label' with a whole number, got {shown(' '.join(row))!r}"
                 )

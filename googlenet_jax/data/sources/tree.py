@@ -1,18 +1,20 @@
 """The files below a directory, on a disk or in a bucket, and pictures in them."""
 
 import collections
+import contextlib
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from googlenet_jax.data.pictures.picture import HEIC_HINT, BadImageError, Picture, open_picture, read_file
+from googlenet_jax.data.pictures.picture import HEIC_HINT, MAX_BYTES, BadImageError, Picture, open_picture, read_file
 from googlenet_jax.data.pictures.pillow import EXTENSIONS, HEAD, is_image
 from googlenet_jax.errors import UserError, reason, shown, where
 from googlenet_jax.system import storage
 
+MOST_DIGITS = 6  # of a class's number in a list
 _MOST_KINDS = 8  # of left out files that are named
 
 
@@ -30,7 +32,9 @@ class Tree:
     def __init__(self, root: str, what: str = "config.dataset.name=folder:"):
         self.root = root if storage.is_url(root) else str(Path(root).expanduser())
         self.remote: tuple[Any, str] | None = storage.filesystem(root) if storage.is_url(root) else None
-        if not (self.remote[0].isdir(self.remote[1]) if self.remote else os.path.isdir(self.root)):
+        with self._readable():
+            found = self.remote[0].isdir(self.remote[1]) if self.remote else os.path.isdir(self.root)
+        if not found:
             raise UserError(f"{what}{where(self.root)}: there is no such directory")
 
     def name(self, path: str) -> str:
@@ -46,12 +50,18 @@ class Tree:
         if self.remote is None:
             return read_file(self.name(path))
         system, base = self.remote
+        place = posixpath.join(base, path)
         try:
-            return system.cat_file(posixpath.join(base, path))
+            data: bytes = system.cat_file(place, 0, MAX_BYTES + 1)
         except FileNotFoundError:
             raise BadImageError(f"{self.name(path)}: there is no such object") from None
         except Exception as error:  # each kind of bucket has its own
-            raise UserError(f"{self.name(path)}: {reason(error)}") from error
+            if not _is_empty(system, place):  # of which no part can be asked for
+                raise UserError(f"{self.name(path)}: {reason(error)}") from error
+            data = b""
+        if len(data) > MAX_BYTES:
+            raise BadImageError(f"{self.name(path)}: of more than {MAX_BYTES >> 20} MiB")
+        return data
 
     def directories(self, below: str = "") -> list[str]:
         """Names of the directories in a directory, sorted; hidden ones left out."""
@@ -60,21 +70,26 @@ class Tree:
                 names = [entry.name for entry in entries if entry.is_dir()]
         else:
             system, base = self.remote
-            entries_of = system.ls(posixpath.join(base, below), detail=True)
+            with self._readable():
+                entries_of = system.ls(posixpath.join(base, below), detail=True)
             names = [posixpath.basename(e["name"].rstrip("/")) for e in entries_of if e["type"] == "directory"]
         return sorted(name for name in names if _counts(name))
 
     def walk(self, below: str = "") -> tuple[list[str], list[str]]:
         """(directories, files) at any depth below a directory, as sorted paths below the root; hidden ones left out."""
         top = self.name(below) if self.remote is None else posixpath.join(self.remote[1], below).rstrip("/")
-        found = self.remote[0].walk(top) if self.remote else os.walk(top, followlinks=True, onerror=_raise)
+        found = _walk(self.remote[0], top) if self.remote else os.walk(top, followlinks=True, onerror=_raise)
         directories, files = [], []
-        for place, inside, names in found:
-            prefix = posixpath.join(below, place[len(top) :].lstrip("/"))
-            inside[:] = [name for name in inside if _counts(name) and not self._loops(place, name)]
-            directories += [posixpath.join(prefix, name) for name in inside]
-            files += [posixpath.join(prefix, name) for name in names if not name.startswith(".")]
+        with self._readable():
+            for place, inside, names in found:
+                prefix = posixpath.join(below, place[len(top) :].lstrip("/"))
+                inside[:] = [name for name in inside if _counts(name) and not self._loops(place, name)]
+                directories += [posixpath.join(prefix, name) for name in inside]
+                files += [posixpath.join(prefix, name) for name in names if not name.startswith(".")]
         return sorted(directories), sorted(files)
+
+    def _readable(self) -> contextlib.AbstractContextManager[None]:
+        return storage.readable_errors(self.root) if self.remote else contextlib.nullcontext()
 
     def _loops(self, place: str, name: str) -> bool:
         """Whether a directory is a link to one that it lies in."""
@@ -95,13 +110,14 @@ class Tree:
 
     def content(self, path: str) -> bytes | None:
         """The content of a file, or None if there is none of that name; the path may lead above the root."""
-        try:
-            if self.remote is None:
-                return Path(self.name(path)).read_bytes()
-            wanted = posixpath.normpath(posixpath.join(self.remote[1], path))
-            return None if wanted.startswith("..") or "/" not in wanted else self.remote[0].cat_file(wanted)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
+        with self._readable():
+            try:
+                if self.remote is None:
+                    return Path(self.name(path)).read_bytes()
+                wanted = posixpath.normpath(posixpath.join(self.remote[1], path))
+                return None if wanted.startswith("..") or "/" not in wanted else self.remote[0].cat_file(wanted)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
 
     def lines(self, path: str) -> list[str] | None:
         """The lines of a text file but empty ones, or None if there is no such file; as `text_lines` has them."""
@@ -112,6 +128,29 @@ class Tree:
 def _counts(name: str) -> bool:
     """Whether a directory is one of the user's, not of a tool such as .git or __MACOSX."""
     return not name.startswith((".", "__"))
+
+
+def _walk(system: Any, top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk`, of a bucket. fsspec's own passes over directories that cannot be listed."""
+    try:
+        entries = system.ls(top, detail=True)
+    except FileNotFoundError:
+        return
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for entry in entries:
+        path = entry["name"].rstrip("/")
+        if posixpath.dirname(path).strip("/") == top.strip("/"):  # some have the directory among its entries
+            names[entry["type"] == "directory"].append(posixpath.basename(path))
+    yield top, names[True], names[False]
+    for name in names[True]:
+        yield from _walk(system, posixpath.join(top, name))
+
+
+def _is_empty(system: Any, place: str) -> bool:
+    try:
+        return bool(system.info(place)["size"] == 0)
+    except Exception:
+        return False
 
 
 def _raise(error: OSError) -> None:
