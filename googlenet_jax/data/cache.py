@@ -18,10 +18,13 @@ CROPS_LATER = tuple(name for name, row in DEVICE_CROPS.items() if row)  # cut fr
 
 
 def cached_side(config: ml_collections.ConfigDict) -> int:
-    """The squares' side, pixels: the network's, or where crops are cut later the whole that evaluation's is cut of."""
-    if config.augment.crop in CROPS_LATER:
-        return round((config.eval.image_size or config.dataset.image_size) / config.eval.crop_fraction)
-    return config.dataset.image_size
+    """The squares' side, pixels: the network's, or where crops are cut later the whole that they are cut of."""
+    size: int = config.dataset.image_size
+    if config.augment.crop not in CROPS_LATER:
+        return size
+    # A random crop is a part of `size` pixels, in any square. A resized one loses less of a larger.
+    whole = (config.eval.image_size or size) if config.augment.crop == "resized" else size
+    return round(whole / config.eval.crop_fraction)
 
 
 def cached(

@@ -12,7 +12,7 @@ import numpy as np
 from googlenet_jax.data.loader import Batch
 from googlenet_jax.data.pictures.picture import Picture
 from googlenet_jax.data.preprocess import Preprocess
-from googlenet_jax.evaluate.metrics import Metrics, cross_entropy, measure
+from googlenet_jax.evaluate.metrics import Metrics, cross_entropy, measure, ranks
 from googlenet_jax.evaluate.views import windows
 from googlenet_jax.models.googlenet import GoogLeNet
 from googlenet_jax.system.parallel import parallel, split_batch, sum_over_devices
@@ -110,8 +110,8 @@ class Evaluator:
             logits = jax.nn.logsumexp(means, 0) - jnp.log(len(means))
             metrics = measure(logits, labels, cross_entropy(logits, labels), weights)
             classes = jax.nn.one_hot(labels, self.num_classes) * weights[:, None]
-            right = ((logits.argmax(-1) == labels) & jnp.isfinite(logits.max(-1)))[:, None]  # NaN is no success
-            seen, right = tally.seen + classes.sum(0), tally.right + (classes * right).sum(0)
+            first = (ranks(logits, labels) == 1)[:, None]
+            seen, right = tally.seen + classes.sum(0), tally.right + (classes * first).sum(0)
             return Tally(tally.metrics.merge(metrics), seen, right), logits.argmax(-1), jnp.exp(logits.max(-1))
 
         # Each device keeps its own tally: nothing is exchanged before the end.

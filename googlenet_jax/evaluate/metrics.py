@@ -49,6 +49,20 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float =
     return optax.softmax_cross_entropy(logits, optax.smooth_labels(targets, label_smoothing))
 
 
+def ranks(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The place of each image's label among the classes, likeliest first.
+
+    Args:
+      logits: (n, classes) float32 array.
+      labels: (n,) int32 array.
+
+    Returns:
+      (n,) int32 array, from 1. Among equals a label comes last, so that a constant output is no success, and NaN none
+      either.
+    """
+    return (~(logits < jnp.take_along_axis(logits, labels[:, None], 1))).sum(1)
+
+
 def measure(logits: jax.Array, labels: jax.Array, losses: jax.Array, weights: jax.Array) -> Metrics:
     """The metrics of one batch, or of a device's part of it.
 
@@ -61,8 +75,7 @@ def measure(logits: jax.Array, labels: jax.Array, losses: jax.Array, weights: ja
     Returns:
       `Metrics`; those of several parts are added.
     """
-    # The label's rank; of equal logits the label's is taken last, so that a constant output is no success.
-    rank = (~(logits < jnp.take_along_axis(logits, labels[:, None], 1))).sum(1)  # so that NaN is no success either
+    rank = ranks(logits, labels)
     measured = {"loss": losses, "top1": rank <= 1, "top5": rank <= 5}
     means = {name: clu_metrics.Average.from_model_output(each, mask=weights > 0) for name, each in measured.items()}
     return Metrics.empty().replace(**means)

@@ -1,7 +1,6 @@
 """TFLite files in LiteRT, or where that is not installed in TensorFlow's own interpreter."""
 
 import threading
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from googlenet_jax.exported.tensorflow import (
     quiet,
     tensorflow,
 )
+from googlenet_jax.formats import zips
 from googlenet_jax.system.runtime import cpu_cores
 
 _MOST = 1 << 24  # bytes of a description
@@ -24,10 +24,8 @@ _MOST = 1 << 24  # bytes of a description
 
 def open_tflite(path: Path) -> tuple[Description, Run]:
     """Loads a file; its description, and what runs it on a CPU."""
-    with zipfile.ZipFile(path) as archive:
-        if archive.getinfo(FILE).file_size > _MOST:
-            raise ValueError("a description of more than 16 MiB")
-        description = Description.from_json(archive.read(FILE))
+    with path.open("rb") as stream, zips.opened(stream) as archive:
+        description = Description.from_json(zips.member(archive, FILE, _MOST))
     with quiet():
         interpreter = _interpreter(path)
         interpreter.allocate_tensors()

@@ -76,9 +76,11 @@ def convert(
         array, shape = tensors[entry.name], shapes[entry.path]
         layout = LAYOUTS[entry.layout]
         if array.ndim == len(shape) and layout.read(array).shape == shape and array.dtype.kind == "f":
-            if not np.isfinite(array).all():
+            with np.errstate(over="ignore"):
+                taken = np.ascontiguousarray(layout.read(array), np.float32)
+            if not np.isfinite(taken).all():
                 raise UserError(f"{entry.name} has values that are not finite: its training diverged, or it is damaged")
-            _put(variables, entry.path, np.ascontiguousarray(layout.read(array), np.float32))
+            _put(variables, entry.path, taken)
         else:
             stored = layout.write(np.broadcast_to(np.int8(0), shape)).shape
             wrong.append(f"{entry.name} is {array.dtype} {array.shape}, not float {stored}")

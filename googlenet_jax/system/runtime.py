@@ -4,11 +4,13 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from googlenet_jax.system.files import cache_directory
 
 _UNWARNED = "ignore:resource_tracker"
+_PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def cpu_cores() -> int:
@@ -24,18 +26,36 @@ def cpu_flags() -> set[str]:
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: what the machine has left, or its control group if that is less.
+    """Bytes that this process may still take: what the machine has left, or one of its control groups if that is less.
 
     What the kernel keeps of files that were read counts as free, as it gives way. Where the system does not say what is
     free (macOS), it is all the memory there is.
     """
-    found = _number(Path("/proc/meminfo"), r"MemAvailable:\s*(\d+)")
+    found = _number(_PROC / "meminfo", r"MemAvailable:\s*(\d+)")
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if found is None else found << 10
-    group = Path("/sys/fs/cgroup")
-    most, used = _number(group / "memory.max", r"^(\d+)"), _number(group / "memory.current", r"^(\d+)")
-    if most is not None and used is not None:
-        free = min(free, most - used + (_number(group / "memory.stat", r"(?m)^inactive_file (\d+)") or 0))
-    return free
+    for group, (limit, usage, files) in _memory_groups():
+        most, used = _number(group / limit, r"^(\d+)"), _number(group / usage, r"^(\d+)")
+        if most is not None and used is not None:
+            free = min(free, most - used + (_number(group / "memory.stat", rf"(?m)^{files} (\d+)") or 0))
+    return max(free, 0)
+
+
+def _memory_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """This process's control groups of memory, up to the root, each with what it calls limit, use and inactive files.
+
+    Slurm and systemd limit a group below the root, which a container sees as the root.
+    """
+    told = _PROC / "self" / "cgroup"
+    for line in told.read_text().splitlines() if told.is_file() else ():
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            top, names = _GROUPS, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            top, names = _GROUPS / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        place = top / path.strip("/")
+        yield from ((group, names) for group in (place, *place.parents) if group.is_relative_to(top))
 
 
 def _number(file: Path, pattern: str) -> int | None:
