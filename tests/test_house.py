@@ -30,7 +30,7 @@ BELOW = {
         *("system", "config", "models", "data", "runs", "classifier", "explain", "importers", "net", "evaluate"),
     },
     "serve": {"system", "data", "classifier", "net"},
-    "sweep": {"system", "config", "runs"},  # it starts trainings as processes
+    "sweep": {"system", "config", "runs", "evaluate"},  # it starts trainings as processes
     "cli": {
         *("system", "config", "models", "data", "runs", "classifier", "net", "evaluate"),
         *("explain", "report", "train", "serve", "sweep", "importers", "export", "exported", "prepare"),

@@ -61,7 +61,7 @@ def debug() -> Parser:
 
 
 def checkpoint() -> Parser:
-    """Parser of --checkpoint, likewise."""
+    """Parser of --checkpoint, to be a parent of others."""
     parser = Parser(add_help=False)
     parser.add_argument("--checkpoint", required=True, type=path, metavar="PATH", help=CHECKPOINT)
     return parser
@@ -75,7 +75,7 @@ def add_checkpoints(parser: argparse.ArgumentParser, several: str) -> None:
 
 
 def as_json() -> Parser:
-    """Parser of --json, likewise."""
+    """Parser of --json, to be a parent of others."""
     parser = Parser(add_help=False)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser

@@ -163,14 +163,15 @@ def _serve(flags: argparse.Namespace) -> None:
     start = time.monotonic()
     listening = listen(flags.host, flags.port)
     limits = Limits(
-        flags.max_batch or min(_BATCH_ON_CPU if jax.default_backend() == "cpu" else Limits.max_batch, flags.queue),
-        flags.max_delay_ms,
-        flags.queue,
-        flags.max_bytes,
-        flags.max_pixels,
-        flags.threads,
-        flags.top,
-        flags.deadline,
+        max_batch=flags.max_batch
+        or min(_BATCH_ON_CPU if jax.default_backend() == "cpu" else Limits.max_batch, flags.queue),
+        max_delay_ms=flags.max_delay_ms,
+        queue=flags.queue,
+        max_bytes=flags.max_bytes,
+        max_pixels=flags.max_pixels,
+        threads=flags.threads,
+        top=flags.top,
+        deadline=flags.deadline,
     )
     service = Service(sources, functools.partial(_open, backend=flags.backend), limits, flags.ensemble)
     app = functools.partial(make_app, service, allow_stop=flags.allow_stop, token=token, origins=tuple(flags.cors))

@@ -13,6 +13,12 @@ from typing import Any, NamedTuple
 from googlenet_jax.errors import UserError
 
 
+def implementation(target: str) -> Any:
+    """What stands at "module:name" below `googlenet_jax`, imported now."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(f"googlenet_jax.{module}"), name)
+
+
 class Choice(NamedTuple):
     """One row of a table.
 
@@ -28,8 +34,7 @@ class Choice(NamedTuple):
 
     def load(self) -> Any:
         """What implements it, imported now."""
-        module, _, name = self.target.partition(":")
-        return getattr(importlib.import_module(f"googlenet_jax.{module}"), name)
+        return implementation(self.target)
 
 
 def chosen(table: dict[str, Any], name: str, what: str) -> Any:
@@ -229,7 +234,7 @@ class Runtime(NamedTuple):
 
     def load(self) -> Any:
         """What implements it."""
-        return Choice("", self.target).load()
+        return implementation(self.target)
 
 
 RUNTIMES = {

@@ -25,7 +25,7 @@ def beyond_use(values: Mapping[str, float], num_classes: int) -> bool:
     One image may be too much for float16, and where no image can be read there is no top-1 either.
 
     Args:
-      values: "loss" in nats and "top1" 0..1, as an evaluation has them; what was not finite may lack.
+      values: "loss" in nats and "top1" 0..1, as an evaluation has them; what was not finite may be missing.
       num_classes: of the network's outputs.
 
     Returns:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from googlenet_jax.errors import shown
 from googlenet_jax.explain.explanation import Explanation
 
 # Stops of matplotlib's colour map inferno, from which each pixel is interpolated: lighter is more, for all eyes.
@@ -82,10 +83,10 @@ def _row(explanation: Explanation, classes: Sequence[tuple[str, float]], font: A
         row.paste(image, (left, _GAP))
         left += image.width + _GAP
     draw = ImageDraw.Draw(row)
-    draw.text((left, _GAP), f"for: {_cut(explanation.label, 40)}", "black", font)
+    draw.text((left, _GAP), f"for: {shown(explanation.label, 40)}", "black", font)
     for number, (label, probability) in enumerate(classes):
         top = _GAP + 44 + number * 52
-        draw.text((left, top), _cut(label, 34), "black", font)
+        draw.text((left, top), shown(label, 34), "black", font)
         draw.text((left + 400, top), f"{100 * probability:.1f} %", "black", font, anchor="ra")
         draw.rectangle((left, top + 26, left + 400, top + 34), "#e4e4e4")
         draw.rectangle((left, top + 26, left + round(400 * probability), top + 34), "#2f6fb0")
@@ -102,8 +103,3 @@ def resized(explanation: Explanation, bounds: tuple[int, int]) -> Explanation:
     across, down = size[0] / width, size[1] / height
     box = left * across, top * down, right * across, bottom * down
     return explanation._replace(picture=np.asarray(picture), box=box)
-
-
-def _cut(text: str, most: int) -> str:
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    return printable if len(printable) <= most else f"{printable[: most - 3]}..."

@@ -11,6 +11,7 @@ from googlenet_jax.classifier import Classifier
 from googlenet_jax.config import from_json, override
 from googlenet_jax.data.bad_images import load
 from googlenet_jax.data.classes import with_classes_of
+from googlenet_jax.data.order import spread
 from googlenet_jax.data.pictures.picture import BadImageError
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
@@ -43,7 +44,7 @@ def calibration_crops(description: Description, options: Options, count: int) ->
     except UserError as error:
         log.warning("%s: ranges measured on its images may not fit others", error)
     crops, labels = [], []
-    for index in np.linspace(0, len(source) - 1, min(count, len(source))).astype(int).tolist():
+    for index in spread(len(source), count).tolist():
         picture, label, _ = load(source, index, config.dataset.bad_images == "mend")
         if picture is None:
             continue

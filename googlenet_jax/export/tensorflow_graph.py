@@ -8,6 +8,7 @@ import numpy as np
 from googlenet_jax.export.layers import INPUT, Graph, Layer, Sides, graph_of
 from googlenet_jax.exported.description import Description
 from googlenet_jax.exported.tensorflow import IMAGES, SIGNATURE, quiet, tensorflow
+from googlenet_jax.models.convolution import conv_padding
 from googlenet_jax.models.normalization import LRN
 from googlenet_jax.net import Net
 
@@ -101,6 +102,5 @@ class _Network:
 
 def _same(sides: tuple[int, int], layer: Layer) -> Sides:
     """The padding that TensorFlow calls SAME."""
-    totals = [max((-(-side // layer.stride) - 1) * layer.stride + layer.window - side, 0) for side in sides]
-    (top, left) = (total // 2 for total in totals)
-    return (top, totals[0] - top), (left, totals[1] - left)
+    rows, columns = (conv_padding(side, layer.window, layer.stride, same=True) for side in sides)
+    return rows, columns

@@ -120,11 +120,11 @@ def _blob(value: Value, messages: Messages) -> np.ndarray:
     legacy: dict[int, int] = {}
     shape: list[int] = []
     data: dict[int, list[np.ndarray]] = {5: [], 8: []}
-    for number, wire, part in messages.fields(protobuf.message(value)):
+    for number, _, part in messages.fields(protobuf.message(value)):
         if number in (1, 2, 3, 4) and isinstance(part, int):
             legacy[number] = part
         elif number in data:
-            data[number].append(protobuf.floats(wire, part, "<f4" if number == 5 else "<f8"))
+            data[number].append(protobuf.floats(part, "<f4" if number == 5 else "<f8"))
         elif number == 7:
             for inner, inner_wire, dims in messages.fields(protobuf.message(part)):
                 shape = protobuf.dimensions(inner_wire, dims, shape) if inner == 1 else shape

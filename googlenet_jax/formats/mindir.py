@@ -69,7 +69,7 @@ class Program(NamedTuple):
       inputs, outputs: of the graph.
       parameters: weights by name.
       nodes: in order of computation.
-      facts: texts by key, of which MindSpore keeps its hands off (`user_info`).
+      facts: texts by key, which MindSpore leaves alone (`user_info`).
     """
 
     name: str
@@ -232,7 +232,7 @@ class _Reader:
         if kind == _STRING:
             return _text(parts, number)
         if kind == _FLOAT:
-            return float(protobuf.floats(protobuf.FIXED32, _one(parts, number), "<f4").item())
+            return float(protobuf.floats(_one(parts, number), "<f4").item())
         return bool(_integer(parts, number)) if kind == _BOOL else _integer(parts, number)
 
 

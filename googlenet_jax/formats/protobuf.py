@@ -82,7 +82,7 @@ def _integers(wire: int, value: Value) -> list[int]:
     return numbers
 
 
-def floats(wire: int, value: Value, dtype: str) -> np.ndarray:
+def floats(value: Value, dtype: str) -> np.ndarray:
     """One occurrence of a repeated float ("<f4") or double ("<f8") field, packed or not."""
     if isinstance(value, int) or len(value) % np.dtype(dtype).itemsize:
         raise ValueError("a field of numbers of the wrong size")

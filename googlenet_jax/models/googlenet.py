@@ -1,6 +1,7 @@
 """GoogLeNet (Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842): the one network of all families."""
 
 import functools
+import itertools
 from typing import Any
 
 import flax.linen as nn
@@ -25,7 +26,6 @@ TABLE_1 = {
     "5a": Widths(256, 160, 320, 32, 128, 128),
     "5b": Widths(384, 192, 384, 48, 128, 128),
 }
-
 
 AUX_AFTER = {"4a": 1, "4d": 2}  # after which blocks the auxiliary heads stand, and their numbers (section 5)
 
@@ -86,8 +86,8 @@ class GoogLeNet(nn.Module):
         x = max_pool(x, pool2) if lrn and pool2 else x
         heads, before = [], {"4": pool(), "5": pool(window=v.pool4_window)}
         x = max_pool(x, before[self.blocks[0][0]]) if self.blocks[0][0] in before else x
-        for block, following in zip(self.blocks, (*self.blocks[1:], self.blocks[-1]), strict=True):
-            last = None if following[0] == block[0] else before[following[0]]
+        for block, following in itertools.pairwise((*self.blocks, "")):
+            last = before[following[0]] if following and following[0] != block[0] else None
             has_head = block in AUX_AFTER and run_aux
             x = Inception(TABLE_1[block], v, unit, None if has_head else last, name=f"inception_{block}")(x, train)
             if has_head:

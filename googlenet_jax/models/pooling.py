@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from googlenet_jax.models.backend import barrier, by_backend
+from googlenet_jax.models.convolution import conv_padding
 
 Rounding = Literal["ceil", "same", "floor"]
 _NONE = 0, 0  # padding
@@ -50,8 +51,7 @@ def pool_padding(size: int, window: int, stride: int, rounding: Rounding) -> tup
       (before, after) in pixels.
     """
     if stride == 1 or rounding == "same":
-        total = max((-(-size // stride) - 1) * stride + window - size, 0)
-        return total // 2, total - total // 2
+        return conv_padding(size, window, stride, same=True)
     if rounding == "floor":
         return 0, max(window - size, 0)
     outputs = max(-(-(size - window) // stride), 0) + 1

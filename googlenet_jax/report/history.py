@@ -34,11 +34,11 @@ def facts(run: Path) -> dict[str, Any]:
     """Epochs, hours and images a second of a run; None where nothing was written of it."""
     lines = read_lines(run)
     trained = [line for line in lines if line["split"] == "train"]
-    rates = sorted(line["images_per_second"] for line in trained if "images_per_second" in line)
+    rates = [line["images_per_second"] for line in trained if "images_per_second" in line]
     return {
         "epochs": max((line["epoch"] for line in lines), default=None),
         "hours": max((line["seconds"] for line in lines), default=0) / 3600 if lines else None,
-        "images_per_second": rates[len(rates) // 2] if rates else None,
+        "images_per_second": statistics.median(rates) if rates else None,
         "repeat": shlex.join(["python", "launch.py", "--config", str(run / CONFIG)])
         if (run / CONFIG).is_file()
         else None,

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special, stats
 
-SIGNIFICANT = 0.05
+from googlenet_jax.evaluate.significance import SIGNIFICANT, holm
+
 _ROWS = 4096  # of 1000 classes in float32: 16 MB
 
 
@@ -130,22 +131,6 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> Paired:
     flips = only_a + only_b
     p = float(stats.binomtest(only_a, flips).pvalue) if flips else 1.0
     return Paired(only_a, only_b, int((a & b).sum()), int((~a & ~b).sum()), p)
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """P values corrected for their number by Holm's procedure (1979), which holds whatever depends on what.
-
-    Args:
-      p_values: (m,) floats, 0..1.
-
-    Returns:
-      (m,) float64 array, 0..1: those below a level are rejected at that level, all taken together.
-    """
-    p = np.asarray(p_values, np.float64)
-    order = np.argsort(p, kind="stable")
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    return corrected
 
 
 def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

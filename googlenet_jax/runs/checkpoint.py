@@ -117,7 +117,7 @@ class Checkpoints:
             self.manager.wait_until_finished()
 
     def close(self) -> None:
-        """Likewise, for the last time."""
+        """Waits as `wait` does, and ends the manager's threads."""
         self.wait()
         with _readable_errors(self.directory):
             self.manager.close()

@@ -97,7 +97,7 @@ class Intake:
             ticket.fail(error)
         except MemoryError:
             ticket.fail(BadImageError(f"{self.NAME}: too large for this machine's memory"))
-        except Exception as error:  # a fault of ours: the client has not to wait for it
+        except Exception as error:  # a fault of ours: the client need not wait for it
             log.exception("decoding failed")
             ticket.fail(BadImageError(f"{self.NAME}: cannot be read ({reason(error)})"))
         else:

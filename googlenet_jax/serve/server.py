@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,6 +16,7 @@ from starlette.applications import Starlette
 from googlenet_jax.errors import UserError, reason
 from googlenet_jax.serve.connections import open_files, patient_for
 from googlenet_jax.serve.service import Service
+from googlenet_jax.system.timers import after
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +26,9 @@ _BACKLOG = 1024
 _LAST = 1.0  # seconds to tidy up
 
 
-def _end_in(seconds: float) -> None:
-    """Ends the process later, should it still be there: a thread that decodes, loads or compiles cannot be ended."""
-    timer = threading.Timer(seconds, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
+def _end() -> None:
+    """Ends the process: a thread that decodes, loads or compiles cannot be ended."""
+    os._exit(0)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -135,9 +133,9 @@ class Server:
         if self._ending is not None:
             self._uvicorn.config.timeout_graceful_shutdown = 0
             self._uvicorn.should_exit = self._uvicorn.force_exit = True
-            _end_in(_LAST)
+            after(_LAST, _end)
             return
-        _end_in(self._grace)
+        after(self._grace, _end)
         self._service.stopping = True
         log.info("stopping: what was admitted is answered, within %.0f s", self._grace)
         self._ending = asyncio.ensure_future(self._drain(wait=number == signal.SIGTERM))

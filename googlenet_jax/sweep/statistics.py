@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 from scipy import stats
 
+from googlenet_jax.evaluate.significance import SIGNIFICANT, holm
 from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.results import FINISHED, Row
 from googlenet_jax.sweep.trials import describe
-
-SIGNIFICANT = 0.05
 
 
 class Group(NamedTuple):
@@ -107,7 +106,8 @@ def judge(groups: Sequence[Group], rows: Sequence[Row], objective: Objective) ->
         return Verdict(text, None, list(groups))
     values = {row.id: row.objective for row in rows}
     samples = [[values[id] for id in group.ids] for group in groups]
-    tied = [best, *(others[i] for i in _not_separated([_welch(samples[0], other) for other in samples[1:]]))]
+    corrected = holm([_welch(samples[0], sample) for sample in samples[1:]])
+    tied = [best, *(other for other, p in zip(others, corrected, strict=True) if not p < SIGNIFICANT)]
     if len(tied) == 1:
         return Verdict(f"best: {said(best)} (Welch's test, Holm: p < {SIGNIFICANT:g} against each other)", best, tied)
     names = "; ".join(said(group) for group in tied[:4])
@@ -121,15 +121,6 @@ def _welch(one: Sequence[Any], other: Sequence[Any]) -> float:
     with warnings.catch_warnings():  # of a group without spread, which the test can do
         warnings.simplefilter("ignore", RuntimeWarning)
         return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
-
-
-def _not_separated(p_values: list[float]) -> list[int]:
-    """Those comparisons that Holm's procedure does not reject."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    for rank, i in enumerate(order):
-        if not p_values[i] < SIGNIFICANT / (len(p_values) - rank):
-            return sorted(order[rank:])
-    return []
 
 
 def importance(rows: Sequence[Row]) -> dict[str, float]:

@@ -26,6 +26,7 @@ from typing import Any
 
 from googlenet_jax.errors import reason, shown
 from googlenet_jax.system import runtime
+from googlenet_jax.system.timers import after
 
 STATUS = 3  # of a process that ends because another is gone, or because it hangs
 _BEAT = 1.0  # seconds between signs of life
@@ -267,14 +268,6 @@ def _aborted(number: int) -> None:
     """JAX aborts a process when the first is gone: the watch has the time to tell of it and to end this one."""
     time.sleep(_VERDICT)
     os.write(2, b"error: this process was aborted from C++; TF_CPP_MIN_LOG_LEVEL=0 shows where\n")
-
-
-def after(delay: float, action: Callable[[], None]) -> threading.Timer:
-    """Does something after so many seconds, unless the timer is cancelled or the process ends before."""
-    timer = threading.Timer(delay, action)
-    timer.daemon = True
-    timer.start()
-    return timer
 
 
 def _exit(status: int) -> None:

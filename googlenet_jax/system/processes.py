@@ -9,6 +9,7 @@ from typing import Any
 
 from googlenet_jax.errors import UserError
 from googlenet_jax.system import heartbeat
+from googlenet_jax.system.timers import after
 
 _WAIT = 300  # seconds for the others, unless GOOGLENET_JAX_WAIT says otherwise
 _QUIET = 10  # seconds that all but the first process wait before they say so
@@ -21,7 +22,7 @@ _STEP = "SLURM_STEP_NUM_TASKS"
 def join_processes() -> None:
     """Joins the other processes of a training, if the environment tells of any.
 
-    That are JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or what Slurm sets
+    These are JAX_COORDINATOR_ADDRESS (host:port of the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID, or what Slurm sets
     for a step of several tasks. To be called before JAX's first import. It says for whom it waits; if they do not come
     in time, the process ends with one line and status 2. From then on they are watched, see `heartbeat.watch`.
 
@@ -108,7 +109,7 @@ def _has_all_it_sees() -> bool:
 @contextlib.contextmanager
 def _spoken(text: str, seconds: float) -> Iterator[None]:
     """Prints a line, unless the context ends sooner."""
-    timer = heartbeat.after(seconds, lambda: print(text, file=sys.stderr, flush=True))
+    timer = after(seconds, lambda: print(text, file=sys.stderr, flush=True))
     try:
         yield
     finally:
@@ -123,7 +124,7 @@ def _ended(text: str, seconds: float) -> Iterator[None]:
         print(text, file=sys.stderr, flush=True)
         os._exit(2)  # the main thread waits in C++, where no exception reaches it
 
-    timer = heartbeat.after(seconds, end)
+    timer = after(seconds, end)
     try:
         yield
     finally:

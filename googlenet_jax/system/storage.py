@@ -158,12 +158,12 @@ def download(
     for name in sizes:  # others write to the bucket too
         if posixpath.isabs(name) or ".." in name.split("/"):
             raise UserError(f"{base}: an object called {name!r} would be written outside of its directory: remove it")
-    total, done, lock = sum(sizes.values()), 0, threading.Lock()
+    total, done, counting = sum(sizes.values()), 0, threading.Lock()
 
     class Chunks(Callback):
         def relative_update(self, inc: int = 1) -> None:
             nonlocal done
-            with lock:
+            with counting:
                 done += inc
                 progress(done, total)
 

@@ -7,7 +7,6 @@ from sklearn import metrics
 
 from googlenet_jax.report.statistics import (
     by_class,
-    holm,
     in_chunks,
     map_correlation,
     mcnemar,
@@ -58,12 +57,6 @@ def test_mcnemar_seldom_finds_a_difference_that_is_none():
     p = [mcnemar(~hard | (rng.random(400) < 0.5), ~hard | (rng.random(400) < 0.5)).p for _ in range(300)]
     assert np.mean(np.array(p) < 0.05) <= 0.05
     assert mcnemar(~hard, ~hard | (rng.random(400) < 0.5)).p < 1e-6
-
-
-def test_holm_by_hand():
-    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm(np.array([0.6, 0.7])).max() == 1
-    assert len(holm(np.array([]))) == 0
 
 
 def softmax(logits):

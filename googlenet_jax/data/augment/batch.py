@@ -192,7 +192,7 @@ def blanked(image: jax.Array, corner: jax.Array, sides: jax.Array | int) -> jax.
 def whole_numbers(key: jax.Array, below: jax.Array | int) -> jax.Array:
     """Two random whole numbers, 0 to less than `below`: a (2,) array.
 
-    Other than `jax.random.randint` they are drawn at once, a fourth of the work, which for small images counts.
+    Unlike `jax.random.randint` it draws both at once, a fourth of the work, which for small images counts.
     """
     return (jax.random.uniform(key, (2,)) * below).astype(int)
 

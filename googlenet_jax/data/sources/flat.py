@@ -1,6 +1,6 @@
 """Validation images that lie in one directory, with a file that says what each of them shows.
 
-That are ImageNet's, as its archive unpacks, and tiny-imagenet's. Their class directories in `train` are named by
+These are ImageNet's, as its archive unpacks, and tiny-imagenet's. Their class directories in `train` are named by
 WordNet ids, and so are the classes here.
 """
 

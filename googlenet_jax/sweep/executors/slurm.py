@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from googlenet_jax.errors import UserError, reason
+from googlenet_jax.errors import UserError, shown
 from googlenet_jax.sweep.attempts import CRASHED, Outcome
 from googlenet_jax.sweep.executors.base import Job, Placement
 from googlenet_jax.system.files import append_line, json_lines, replace_file
@@ -210,5 +210,5 @@ def run_slurm(*command: str) -> str:
         raise UserError(f"{command[0]} does not answer") from None
     if done.returncode:
         words = " ".join(line.removeprefix(f"{command[0]}: ") for line in done.stderr.splitlines()) or "without a word"
-        raise UserError(f"{command[0]} refuses: {reason(Exception(words))}")
+        raise UserError(f"{command[0]} refuses: {shown(words, 200)}")
     return done.stdout.strip()
