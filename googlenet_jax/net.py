@@ -131,7 +131,7 @@ class Net(Classifier):
     def _all_layers(self, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
         return activations(self.model, variables, self.preprocess.normalize(crops))
 
-    def explain(self, images: Any, label: str | int | None = None, method: str = "cam") -> list[Explanation]:
+    def explain(self, images: Any, label: str | int | None = None, method: str | None = None) -> list[Explanation]:
         """Which pixels speak for a class, see `explain.explanation.explain`."""
         return explain(self, images, label, method)
 

@@ -30,7 +30,12 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--class", dest="label", metavar="NAME", help="that is asked about (default: each picture's likeliest)"
     )
-    parser.add_argument("--method", choices=EXPLANATIONS, default="cam", help=f"{arguments.rows(EXPLANATIONS)}")
+    parser.add_argument(
+        "--method",
+        choices=EXPLANATIONS,
+        help=f"{arguments.rows(EXPLANATIONS)} (default: cam; occlusion of an exported file, and where the network is too "
+        "small for a map)",
+    )
     parser.set_defaults(run=_explain)
 
 
@@ -50,8 +55,10 @@ def _explain(flags: argparse.Namespace) -> None:
     from googlenet_jax.explain.explanation import explain
     from googlenet_jax.explain.overlay import sheet
     from googlenet_jax.net import load
+    from googlenet_jax.system.console import show_log
     from googlenet_jax.system.files import written_beside
 
+    show_log()
     net = load(flags.checkpoint)
     pictures = [image.name if image.data is None else image.data for image in images]
     explanations = explain(net, pictures, flags.label, flags.method)

@@ -41,9 +41,10 @@ def add_command(commands: Any) -> None:
         "--output",
         type=arguments.path,
         metavar="FILE",
-        help="the page, .html (default: report/index.html in the run; beside an exported file NAME_report/index.html)",
+        help="the page, .html (default: report/index.html in the run; beside an exported file NAME_report/index.html); "
+        "its numbers lie beside an index.html, or else in NAME_files",
     )
-    add("--figures", action="store_true", help="the figures too, as SVG and PNG, in figures/ beside the page")
+    add("--figures", action="store_true", help="the figures too, as SVG and PNG, in figures/ beside the numbers")
     add(
         "--sample",
         type=arguments.count,
@@ -66,7 +67,7 @@ def _report(flags: argparse.Namespace) -> None:
     runtime.configure_jax()
     from rich.progress import Progress
 
-    from googlenet_jax.report.report import make_report
+    from googlenet_jax.report.report import make_report, numbers_of
     from googlenet_jax.runs.checkpoint import set_temperature
     from googlenet_jax.system.console import error_console, show_log
 
@@ -110,7 +111,8 @@ def _report(flags: argparse.Namespace) -> None:
     if flags.save_temperature:
         temperature = calibration["temperature"] * calibration["stored"]
         print(f"temperature {temperature:.4f} stored in {set_temperature(flags.checkpoint, temperature, data['step'])}")
-    print(f"written to {output} in {time.monotonic() - start:.1f} s: open it in a browser")
+    took = f"{time.monotonic() - start:.1f} s"
+    print(f"written to {output} in {took}: open it in a browser; its numbers are in {numbers_of(output)}")
 
 
 def _output(checkpoint: str, given: str | None) -> Path:

@@ -1,5 +1,6 @@
 """Explanations of what a network says of pictures."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,9 @@ from googlenet_jax.classifier import Classifier
 from googlenet_jax.config.choices import EXPLANATIONS, chosen, nearest
 from googlenet_jax.data.pictures.arrays import as_pixels, each_image
 from googlenet_jax.errors import UserError
+from googlenet_jax.explain.methods import class_activation, occlusion
+
+log = logging.getLogger(__name__)
 
 
 class Explanation(NamedTuple):
@@ -31,14 +35,17 @@ class Explanation(NamedTuple):
     picture: np.ndarray
 
 
-def explain(net: Classifier, images: Any, label: str | int | None = None, method: str = "cam") -> list[Explanation]:
+def explain(
+    net: Classifier, images: Any, label: str | int | None = None, method: str | None = None
+) -> list[Explanation]:
     """Explains what a network says of pictures.
 
     Args:
       net: the network.
       images: as for `Classifier.probabilities`.
       label: the class that is asked about, by name or index; None: of each picture the likeliest.
-      method: key of `EXPLANATIONS`.
+      method: key of `EXPLANATIONS`; None: "cam", or "occlusion" for an exported file, and where the network's last
+        block sees one place alone, as at 32 px, of which no map tells.
 
     Returns:
       One a picture.
@@ -47,14 +54,14 @@ def explain(net: Classifier, images: Any, label: str | int | None = None, method
       UserError: for a picture that cannot be read, an unknown class or method, or one that needs more of the network
         than an exported file shows.
     """
-    run = chosen(EXPLANATIONS, method, "--method").load()
+    run = None if method is None else chosen(EXPLANATIONS, method, "--method").load()
     pictures = [as_pixels(image) for image in each_image(images)]
     if not pictures:
         return []
     crops = np.stack([net.preprocess.crop(picture) for picture in pictures])
     probabilities = net.probabilities(crops)
     classes = probabilities.argmax(-1) if label is None else np.full(len(crops), class_of(net.labels, label))
-    maps = run(net, crops, classes)
+    maps = _by_default(net, crops, classes) if run is None else run(net, crops, classes)
     return [
         Explanation(
             net.labels[index],
@@ -66,6 +73,16 @@ def explain(net: Classifier, images: Any, label: str | int | None = None, method
         )
         for index, row, its_map, crop, picture in zip(classes, probabilities, maps, crops, pictures, strict=True)
     ]
+
+
+def _by_default(net: Classifier, crops: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    if not hasattr(net, "look"):
+        return occlusion(net, crops, classes)
+    maps = class_activation(net, crops, classes)
+    if maps.shape[1:] != (1, 1):
+        return maps
+    log.info("at %d px the last block sees one place alone: by occlusion, not by its activations", crops.shape[1])
+    return occlusion(net, crops, classes)
 
 
 def class_of(labels: Sequence[str], name: str | int) -> int:

@@ -24,7 +24,7 @@ from googlenet_jax.report.figures import write_figures
 from googlenet_jax.report.html import write_page
 from googlenet_jax.report.inside import Sample, inside
 from googlenet_jax.report.probe import Probe
-from googlenet_jax.report.tables import write_images, write_tables
+from googlenet_jax.report.tables import TABLES, write_images, write_tables
 from googlenet_jax.report.where import where
 from googlenet_jax.system.files import replace_file
 
@@ -47,7 +47,7 @@ def make_report(
 
     Args:
       path: a run, a checkpoint or an exported file.
-      output: `index.html`; `report.json` and the tables as CSV are written beside it.
+      output: the page; `report.json` and the tables as CSV go to `numbers_of` it.
       dataset: as for `evaluate_checkpoints`; None: the one that the network was trained on.
       baseline: another network, as `path`, which sees the same images.
       others: runs whose curves are drawn too; see `history.curves`.
@@ -61,8 +61,14 @@ def make_report(
       The report's data.
 
     Raises:
-      UserError: if a network or the images cannot be read, or the classes do not agree.
+      UserError: if a network or the images cannot be read, the classes do not agree, or files of those names are there
+        that are no earlier report's.
     """
+    numbers = numbers_of(output)
+    names = ("report.json", *(f"{name}.csv" for name in TABLES))
+    in_the_way = [] if output.exists() else [name for name in names if (numbers / name).exists()]
+    if in_the_way:
+        raise UserError(f"{place_of(numbers / in_the_way[0])} would be overwritten: take another --output")
     for each in [path, *others] if others else ():
         if _run(each) is None:
             raise UserError(f"{place_of(each)} has no metrics.jsonl: of several RUNs each is there for its curves")
@@ -127,14 +133,19 @@ def make_report(
                 )
     data["thumbnails"] = album.thumbnails
     data = _finite(data)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(output.with_name("report.json"), json.dumps(data, allow_nan=False))
-    write_tables(output.parent, data)
-    write_images(output.parent, data["labels"], (name_of(source, int(i)) for i in predictions.places), predictions)
+    numbers.mkdir(parents=True, exist_ok=True)
+    replace_file(numbers / "report.json", json.dumps(data, allow_nan=False))
+    write_tables(numbers, data)
+    write_images(numbers, data["labels"], (name_of(source, int(i)) for i in predictions.places), predictions)
     write_page(output, data)
     if figures:
-        write_figures(output.parent / "figures", data)
+        write_figures(numbers / "figures", data)
     return data
+
+
+def numbers_of(output: Path) -> Path:
+    """The directory of a page's numbers: an index.html's own, for another name one beside it, such as NAME_files."""
+    return output.parent if output.name == "index.html" else output.with_name(f"{output.stem}_files")
 
 
 def _step(advance: Advance, what: str, total: int) -> Callable[[int], object]:

@@ -12,6 +12,8 @@ from googlenet_jax.report.collect import Predictions
 from googlenet_jax.report.sections import CLASS_COLUMNS
 from googlenet_jax.system.files import replace_file
 
+TABLES = ("classes", "confusion", "curves", "calibration", "mistakes", "suspects", "images")
+
 
 def write_tables(directory: Path, data: dict[str, Any]) -> None:
     """Writes `classes.csv`, `confusion.csv`, `curves.csv`, `calibration.csv`, `suspects.csv` and `mistakes.csv`.

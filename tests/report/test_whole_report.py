@@ -159,7 +159,8 @@ def test_a_temperature_goes_along(finished_run, run_command, tmp_path):
     result = run_command(*ask)
     assert result.returncode == 0, result.stderr
     assert "top-1" in result.stdout and f"written to {output}" in result.stdout
-    reported = json.loads((tmp_path / "report.json").read_text())
+    assert f"its numbers are in {tmp_path / 'a_files'}" in result.stdout
+    reported = json.loads((tmp_path / "a_files" / "report.json").read_text())
     assert "left out by --sample 0" in json.dumps(reported)
     net, fitted = gn.load(run), reported["calibration"]
     assert net.temperature == pytest.approx(fitted["temperature"], rel=1e-5) and net.temperature != 1
@@ -173,11 +174,15 @@ def test_a_temperature_goes_along(finished_run, run_command, tmp_path):
 
 
 def test_mistakes_are_told_and_leave_nothing(googlenet, finished_run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "classes.csv").write_text("keep")
     for wrong, error in (
         ([tmp_path, "--output", tmp_path / "b.html"], "has no metrics.jsonl: of several RUNs each is there for its"),
         (["--output", tmp_path / "a.txt"], "the page's name ends in .html"),
         (["--dataset", "digits", "--output", tmp_path / "b.html"], "digits has 10 classes"),
+        (["--output", tmp_path / "mine" / "index.html"], "classes.csv would be overwritten"),
     ):
         status, _, said = googlenet("report", finished_run, *wrong)
         assert status == 2 and error in said, said
     assert not (tmp_path / "b.html").exists()
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["keep"]

@@ -178,7 +178,7 @@ function keepCell(row, column) {
   const shown = examplesOf(t, p);
   const [, , count] = cellAt.get(row * order.length + column) ?? [0, 0, 0];
   const told = shown.length ? "The surest ones; each opens its card." : "No picture of these is in this page.";
-  const note = element("p", { class: "note" }, `${told} All images are in images.csv, beside it.`);
+  const note = element("p", { class: "note" }, `${told} All images are in images.csv.`);
   byId("cell-cards").replaceChildren(...shown.map(cardButton), ...(count > shown.length ? [note] : []));
   for (const item of byId("pairs").children) item.classList.toggle("kept", item.dataset.cell === `${row} ${column}`);
   drawMatrix();
