@@ -131,6 +131,12 @@ def test_a_description_that_does_not_fit_is_one_line(tmp_path):
     assert f"{path}: " in message(meta | {"config": "{"})
 
 
+def test_a_sweep_is_no_run(tmp_path):
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(UserError, match=r"it is a sweep: googlenet sweep .* lists its trials"):
+        gn.load(tmp_path)
+
+
 def test_the_package_imports_without_jax(run_command):
     code = "import sys, googlenet_jax as gn; sys.exit('jax' in sys.modules or 'load' not in dir(gn))"
     assert run_command("-c", code).returncode == 0

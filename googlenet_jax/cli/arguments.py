@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from googlenet_jax.config.choices import RESIZES
 
 CHECKPOINT = "a run (its best checkpoint), one of its checkpoints/<step>, an import, or an exported file"
+TRAINED = "a run (its best checkpoint), one of its checkpoints/<step>, an import, or an exported .safetensors"
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,10 +61,10 @@ def debug() -> Parser:
     return parser
 
 
-def checkpoint() -> Parser:
-    """Parser of --checkpoint, to be a parent of others."""
+def checkpoint(what: str = CHECKPOINT) -> Parser:
+    """Parser of --checkpoint, to be a parent of others; `what` it may be."""
     parser = Parser(add_help=False)
-    parser.add_argument("--checkpoint", required=True, type=path, metavar="PATH", help=CHECKPOINT)
+    parser.add_argument("--checkpoint", required=True, type=path, metavar="PATH", help=what)
     return parser
 
 

@@ -33,8 +33,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--method",
         choices=EXPLANATIONS,
-        help=f"{arguments.rows(EXPLANATIONS)} (default: cam; occlusion of an exported file, and where the network is too "
-        "small for a map)",
+        help=f"{arguments.rows(EXPLANATIONS)} (default: cam; occlusion of an exported file, and where the last block "
+        "sees one place alone)",
     )
     parser.set_defaults(run=_explain)
 

@@ -11,11 +11,12 @@ import ml_collections
 
 from googlenet_jax.cli import arguments
 from googlenet_jax.config.checks import validate
-from googlenet_jax.config.choices import EXECUTORS, SEARCHES, chosen
+from googlenet_jax.config.choices import DATASETS, EXECUTORS, SEARCHES, chosen
 from googlenet_jax.errors import UserError, shown
 from googlenet_jax.system import storage
 
 if TYPE_CHECKING:
+    from googlenet_jax.sweep.definition import Definition
     from googlenet_jax.sweep.executors.base import Executor
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     sweep.add_argument("--trials", type=arguments.at_least_one, metavar="N", help="points to draw from the ranges")
     sweep.add_argument("--search", metavar="NAME", help=f"{arguments.rows(SEARCHES)} (default: random)")
     sweep.add_argument(
-        "--objective", metavar="SPLIT.NAME", help="what trials are compared by: val.top1 (default), val.loss, ..."
+        "--objective",
+        metavar="SPLIT.NAME",
+        help="what trials are compared by, measured last: val.top1 (default), val.loss, ...",
     )
     sweep.add_argument(
         "--prune",
@@ -115,9 +118,15 @@ def run_sweep(
         raise UserError(f"--config.{twice[0]} has no effect, as every trial of --sweep sets it: leave one of them out")
     _check_devices(flags, base)
     directory = SweepDirectory(_local_path(flags.workdir or f"runs/sweeps/{_name(flags.sweep, recipe)}"))
+    directory.check(definition)
+    missing = _missing_data(definition)
     if flags.dry_run:
         show_trials(definition, directory, flags.jobs or 1)
+        for name in missing:
+            print(f"config.dataset.name={name} is not on this machine")
         return 0
+    if missing and flags.executor in (None, "local"):
+        raise UserError(f"config.dataset.name={missing[0]}: there is no such file or directory")
     console.show_log(alone=True, steady=True)
     # Where it would run is asked first: what refuses leaves no directory behind.
     executor = _executor(flags, program, directory.path, definition.retries, ahead=not definition.learns)
@@ -133,6 +142,18 @@ def run_sweep(
     if end == STOPPED:
         log.info("to go on: the same command with --workdir %s", directory.path)
     return 1 if failed else 0
+
+
+def _missing_data(definition: "Definition") -> list[str]:
+    """Names of datasets that trials take from files that this machine does not have."""
+    own = definition.base.dataset.name
+    names = dict.fromkeys(overrides.get("dataset.name", own) for overrides in definition.space.combinations)
+    places = ((name, *name.partition(":")[::2]) for name in names)
+    return [
+        name
+        for name, kind, place in places
+        if DATASETS[kind].place == "PATH" and not storage.is_url(place) and not Path(place).expanduser().exists()
+    ]
 
 
 def run_on_cluster(flags: argparse.Namespace, config: ml_collections.ConfigDict, workdir: str, program: Path) -> None:

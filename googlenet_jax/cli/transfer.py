@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def add_command(commands: Any) -> None:
 
     export = commands.add_parser(
         "export",
-        parents=[arguments.debug(), arguments.checkpoint(), arguments.as_json()],
+        parents=[arguments.debug(), arguments.checkpoint(arguments.TRAINED), arguments.as_json()],
         help="write a network for other systems",
         description="Writes a network for another system, runs what was written beside the network, and keeps it only "
         f"if both compute the same. predict, evaluate and googlenet_jax.load take {', '.join(RUNTIMES)} like a "
@@ -179,7 +180,7 @@ def _import(flags: argparse.Namespace) -> None:
         left = [name for name, own in converted.left_out.items() if own == why]
         print(f"{len(left)} left out, {why}: {', '.join(map(shown, left[:3]))}{', ...' if len(left) > 3 else ''}")
     print(f"classes: {', '.join(shown(label.partition(',')[0]) for label in result.labels[:4])}, ...")
-    print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
+    print(f"written to {output}; {_next(output)}")
 
 
 def _import_ours(flags: argparse.Namespace, output: Path) -> None:
@@ -192,7 +193,11 @@ def _import_ours(flags: argparse.Namespace, output: Path) -> None:
     assert isinstance(net, Net)
     net.save(output)
     print(f"recognised a .safetensors of googlenet export: variant {net.model.variant.name}, {len(net.labels)} classes")
-    print(f"written to {output}; next: googlenet predict --checkpoint {output} IMAGE...")
+    print(f"written to {output}; {_next(output)}")
+
+
+def _next(checkpoint: Any) -> str:
+    return f"next: googlenet predict --checkpoint {shlex.quote(str(checkpoint))} IMAGE..."
 
 
 def _place(chosen: Any) -> str:
@@ -244,8 +249,11 @@ def _export(flags: argparse.Namespace) -> None:
         print("read back: every weight is the same to the bit")
     if flags.format not in RUNTIMES:
         p = net.preprocess
-        print(f"it does not hold its input: {p.channel_order} pixels in 0..255, minus {p.mean}, divided by {p.std}")
+        print(
+            "it holds neither class names nor its input, which googlenet import takes by --labels and --set: "
+            f"{p.image_size} px, {p.channel_order} in 0..255, minus {p.mean}, divided by {p.std}"
+        )
     if both:
         print(f"top-1 on {flags.dataset}: {both[0]:.2%} before, {both[1]:.2%} as exported")
-    if flags.format in RUNTIMES:
-        print(f"next: googlenet predict --checkpoint {flags.output} IMAGE...")
+    if flags.format in RUNTIMES and not result.unverified:
+        print(_next(flags.output))

@@ -39,12 +39,14 @@ def read_labels(source: str | None, num_classes: int) -> list[str]:
     else:
         path = Path(os.path.expanduser(source))
         source = where(path)
-        if not path.is_file():
+        if not path.exists() or path.is_dir():
             raise UserError(f"--labels {source}: there is no such file; give one, or the word imagenet")
-        if path.stat().st_size > _MAX_BYTES:
-            raise UserError(f"--labels {source}: too long for class names")
         try:
-            text = _decoded(path.read_bytes())
+            with path.open("rb") as file:  # maybe a pipe
+                data = file.read(_MAX_BYTES + 1)
+            if len(data) > _MAX_BYTES:
+                raise UserError(f"--labels {source}: too long for class names")
+            text = _decoded(data)
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--labels {source}: {reason(error)}; save it as UTF-8") from None
         labels = _of_json(text) or _of_lines([line.strip() for line in text.splitlines() if line.strip()])

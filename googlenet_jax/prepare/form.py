@@ -13,6 +13,7 @@ from googlenet_jax.data.sources.records import encode
 from googlenet_jax.errors import UserError
 
 _QUALITY = 95  # about that of ImageNet's own files
+_MOST_SIDE = 65_500  # of a JPEG file, pixels
 
 
 class Form(NamedTuple):
@@ -40,11 +41,13 @@ class Stored(NamedTuple):
     Attributes:
       record: for `RecordSource`.
       shrunk: whether it was.
+      unreadable: whether it was to be looked at and could not be decoded.
       plain: why it has no tiles; None: it has.
     """
 
     record: bytes
     shrunk: bool
+    unreadable: bool
     plain: str | None
 
 
@@ -64,7 +67,11 @@ def storing(form: Form) -> Callable[[int, str, bytes], Stored]:
     transcode = _transcoder() if form.tiles else None
 
     def store(label: int, name: str, data: bytes) -> Stored:
-        smaller = None if form.short_side is None else _shrink(data, name, form.short_side)
+        smaller, unreadable = None, False
+        try:
+            smaller = None if form.short_side is None else _shrink(data, name, form.short_side)
+        except BadImageError:
+            unreadable = True
         if smaller is not None:
             data, name = smaller, _as_jpeg(name)
         offsets, plain = None, None if transcode else "not asked for"
@@ -73,7 +80,7 @@ def storing(form: Form) -> Callable[[int, str, bytes], Stored]:
                 data, offsets = transcode(data)
             except ValueError as error:
                 plain = str(error).partition(" at ")[0]
-        return Stored(encode(label, name, data, offsets), smaller is not None, plain)
+        return Stored(encode(label, name, data, offsets), smaller is not None, unreadable, plain)
 
     return store
 
@@ -87,18 +94,15 @@ def _transcoder() -> Callable[[bytes], tuple[bytes, np.ndarray]]:
 
 
 def _shrink(data: bytes, name: str, short_side: int) -> bytes | None:
-    """The image as JPEG file of that shorter side; None if it is no larger, or cannot be one."""
-    try:
-        picture: Picture = open_picture(data, name)
-        factor = short_side / min(picture.width, picture.height)
-        if factor >= 1:
-            return None
-        size = max(round(picture.width * factor), short_side), max(round(picture.height * factor), short_side)
-        # Lanczos: of Pillow's filters the sharpest, as training's crops are resized once more.
-        pixels = Image.fromarray(picture.pixels()).resize(size, Image.Resampling.LANCZOS)
-        return simplejpeg.encode_jpeg(np.asarray(pixels), _QUALITY, colorsubsampling="420")
-    except (BadImageError, ValueError):  # or longer than a JPEG file can be
+    """The image as JPEG file of that shorter side; None if it is no larger, or longer than a JPEG file can be."""
+    picture: Picture = open_picture(data, name)
+    factor = short_side / min(picture.width, picture.height)
+    size = max(round(picture.width * factor), short_side), max(round(picture.height * factor), short_side)
+    if factor >= 1 or max(size) > _MOST_SIDE:
         return None
+    # Lanczos: of Pillow's filters the sharpest, as training's crops are resized once more.
+    pixels = Image.fromarray(picture.pixels()).resize(size, Image.Resampling.LANCZOS)
+    return simplejpeg.encode_jpeg(np.asarray(pixels), _QUALITY, colorsubsampling="420")
 
 
 def _as_jpeg(name: str) -> str:

@@ -83,7 +83,7 @@ def pack(
       shard_images: images a shard.
 
     Returns:
-      {"images": {split: count}, "shrunk": count, "tiled": count, "plain": {why not tiled: count}}.
+      {"images": {split: count}, "shrunk": count, "unreadable": count, "tiled": count, "plain": {why not tiled: count}}.
 
     Raises:
       UserError: if the output is something else, or images are missing.
@@ -118,7 +118,7 @@ def _pack(
     _replace(output / INDEX, index)
     (output / _PROGRESS).unlink()
     images = {name: sum(shard["images"] for shard in shards) for name, shards in splits.items()}
-    return {"images": images} | {key: state[key] for key in ("shrunk", "tiled", "plain")}
+    return {"images": images} | {key: state[key] for key in ("shrunk", "unreadable", "tiled", "plain")}
 
 
 @contextlib.contextmanager
@@ -156,7 +156,15 @@ def _state(output: Path, origin: str, labels: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"{output / _PROGRESS} is damaged: remove {output} and begin anew") from None
     if any(entry.name != _LOCK for entry in output.iterdir()):
         raise UserError(f"--output {output} is not empty: take another, or remove it")
-    state = {"origin": origin, "labels": list(labels), "splits": {}, "shrunk": 0, "tiled": 0, "plain": {}}
+    state = {
+        "origin": origin,
+        "labels": list(labels),
+        "splits": {},
+        "shrunk": 0,
+        "unreadable": 0,
+        "tiled": 0,
+        "plain": {},
+    }
     _replace(output / _PROGRESS, state)
     return state
 
@@ -194,6 +202,7 @@ def _pack_split(
             split["classes"][one.item.label] += 1
             split["after"] = one.item.after
             state["shrunk"] += one.stored.shrunk
+            state["unreadable"] += one.stored.unreadable
             if one.stored.plain is None:
                 state["tiled"] += 1
             else:

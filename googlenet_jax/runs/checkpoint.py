@@ -174,6 +174,8 @@ def find(path: epath.PathLike, newest: bool = False) -> list[str]:
     metrics = marker.checkpoints(str(path)) if storage.is_url(path) else _checkpoints_in(Path(path).expanduser())
     if not metrics:
         hint = "give a run directory or one of its checkpoints/<step>"
+        if not storage.is_url(path) and (Path(path).expanduser() / "sweep.json").is_file():
+            hint = f"it is a sweep: googlenet sweep {where(path)} lists its trials, each of which is a run in it"
         if not storage.is_url(path) and Path(path).expanduser().is_file():
             hint = f"bring another system's file in with googlenet import {where(path)} --output DIR, and give DIR"
         raise UserError(f"{where(path)}: no checkpoint there; {hint}")

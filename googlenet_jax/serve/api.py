@@ -19,8 +19,7 @@ _MOST_MAPS = 2000  # of a request; no other request is looked at while their num
 
 def wants_json(request: Request) -> bool:
     """Whether the client asks for JSON, by `?format=json` or the header Accept."""
-    format = request.query_params.get("format")
-    if format is not None:
+    if (format := request.query_params.get("format")) is not None:
         return format == "json"
     return "application/json" in request.headers.get("accept", "")
 
@@ -28,6 +27,8 @@ def wants_json(request: Request) -> bool:
 async def classify(request: Request) -> Response:
     """Answers for each image of the form's field `image`, or for the one image that is the body."""
     service: Service = request.app.state.service
+    if request.query_params.get("format", "json") not in ("json", "html"):
+        raise HTTPException(400, "format: json or html is asked for")
     model = service.model(request.query_params.get("model"))
     top = _number(request, "top", service.limits.top, len(model.net.labels))
     json = wants_json(request)

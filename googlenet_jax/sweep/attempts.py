@@ -42,6 +42,11 @@ class Outcome(NamedTuple):
     kind: str
     error: str = ""
 
+    @property
+    def brief(self) -> str:
+        """The error as a sweep tells it: of a training that diverged without the way out, which is for one alone."""
+        return self.error.partition(". ")[0] if self.kind == DIVERGED else self.error
+
 
 class Attempts:
     """The attempts at one training: a file with a line when one begins and a line when it ends.

@@ -42,6 +42,15 @@ class SweepDirectory:
     def __init__(self, path: Path):
         self.path = path
 
+    def check(self, definition: Definition) -> None:
+        """Raises `UserError` if it holds a training, or a sweep of another recipe."""
+        if (self.path / "config.json").exists():
+            raise UserError(f"{self.path} is a training's run directory: take another --workdir for the sweep")
+        if stored := self.definition():
+            old, new = (_recipe_name(about) for about in (str(stored["recipe"]), definition.recipe))
+            if old != new:
+                raise UserError(f"{self.path} holds a sweep of {old}, not of {new}: take another --workdir")
+
     @contextlib.contextmanager
     def taken(self, definition: Definition) -> Iterator[None]:
         """Within its context this process is the directory's only driver, and this is what it asks.
@@ -49,8 +58,7 @@ class SweepDirectory:
         Raises:
           UserError: if there is another driver, the directory holds a sweep of another recipe or a training.
         """
-        if (self.path / "config.json").exists():
-            raise UserError(f"{self.path} is a training's run directory: take another --workdir for the sweep")
+        self.check(definition)
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / _LOCK).open("a+") as file:
             if not lock(file, wait=1.0):  # who looks at the sweep holds it for a moment
@@ -74,10 +82,6 @@ class SweepDirectory:
         return path.read_text().strip() if locked(path) else ""
 
     def _define(self, definition: Definition) -> None:
-        if stored := self.definition():
-            old, new = (_recipe_name(about) for about in (str(stored["recipe"]), definition.recipe))
-            if old != new:
-                raise UserError(f"{self.path} holds a sweep of {old}, not of {new}: take another --workdir")
         replace_file(self.path / "sweep.json", definition.to_json())
         if "tensorboard" in definition.base.writers:
             from googlenet_jax.sweep.hparams import write_experiment

@@ -234,7 +234,7 @@ class Driver:
             log.warning("%s: %s; tried again", what, outcome.error or "stopped")
             self._scheduler.again(number)
         else:
-            log.warning("%s %s: %s; see %s", what, outcome.kind, outcome.error or "without an error", job.attempts.log)
+            log.warning("%s %s: %s; see %s", what, outcome.kind, outcome.brief or "without an error", job.attempts.log)
             self._scheduler.arrived(number, None)
 
     def _advanced(self, number: int, step: int) -> bool:

@@ -120,7 +120,7 @@ def _state(progress: Progress, num_epochs: float, attempts: Attempts) -> tuple[s
     if attempts.under_way():
         return RUNNING, ""
     if final is not None:
-        return final
+        return final.kind, final.brief
     if not lines:
         return WAITING, ""
     if progress.reached(max((line["until"] for line in lines if "until" in line), default=math.inf)):

@@ -15,7 +15,7 @@ from googlenet_jax.config.recipes import line_of
 from googlenet_jax.errors import UserError, reason, where
 
 Overrides = dict[str, Any]
-_FIELD = re.compile(r"([\w.]+)=(.*)", re.DOTALL)
+_FIELD = re.compile(r"\s*([\w.]+)\s*=(.*)", re.DOTALL)
 _RANGE = re.compile(r"(log|uniform|int|choice)\((.*)\)", re.DOTALL)
 _COUNT = re.compile(r"(-?\d{1,15})\.\.(-?\d{1,15})")
 _MOST = 100_000  # combinations, which a slip of the finger should not exceed
@@ -93,7 +93,8 @@ def read_space(given: Sequence[str]) -> Space:
         for axis, found in [_read_field(match[1], match[2])] if match else _read_file(argument):
             names = [*dict.fromkeys(name for overrides in axis for name in overrides), *found]
             if twice := set(names) & set(fields):
-                raise UserError(f"--sweep {argument}: {min(twice)} is swept already")
+                others = "" if match else "; a file's functions are crossed with each other, FILE.py:NAME takes one"
+                raise UserError(f"--sweep {argument}: {min(twice)} is swept already{others}")
             fields += names
             ranges |= found
             axes += [axis] if axis else []

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shlex
 from typing import Any
 
 import jax
@@ -48,12 +49,12 @@ class TrainingDisplay:
 
     def started(self, training: Training, step: int, images: int) -> None:
         """The training is about to begin after this step, on so many images."""
-        config, devices = training.config, training.devices
+        config, devices, run = training.config, training.devices, shlex.quote(self.workdir)
         self._next = [
-            f"googlenet predict --checkpoint {self.workdir} IMAGE...",
-            f"googlenet evaluate --checkpoint {self.workdir}",
-            f"googlenet report {self.workdir}",
-            *(f"tensorboard --logdir {self.workdir}/tensorboard" for _ in {"tensorboard"} & {*config.writers}),
+            f"googlenet predict --checkpoint {run} IMAGE...",
+            f"googlenet evaluate --checkpoint {run}",
+            f"googlenet report {run}",
+            *(f"tensorboard --logdir {run}/tensorboard" for _ in {"tensorboard"} & {*config.writers}),
         ]
         log.info(
             "%s, %d images at %d px, batch %d on %d %s device%s, %g epochs = %d steps, run directory %s",

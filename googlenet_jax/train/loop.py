@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +178,12 @@ def _diverged(why: str, run: RunDirectory, step: int) -> UserError:
     # What is finite at this step may have grown beyond use: the best of what was validated is worth more.
     kept = {int(path.name) for path in run.checkpoints.glob("*") if path.name.isdecimal()}
     good = [(line["top1"], line["step"]) for line in _validations(run) if "loss" in line and line["step"] in kept]
-    checkpoint = run.checkpoints / str(max(good)[1] if good else step)
+    way_out = "Begin again in another --workdir"
+    if good or why != _NOT_FINITE:
+        checkpoint = run.checkpoints / str(max(good)[1] if good else step)
+        init_from = shlex.quote(f"--config.init_from={checkpoint}")
+        way_out = f"{way_out}, or go on there from the {'best' if good else 'last finite'} parameters by {init_from}"
     return UserError(
-        f"training diverged: {why}. The {'best' if good else 'last finite'} parameters are in {checkpoint}. "
-        f"Begin again in another --workdir, or go on from them there by --config.init_from={checkpoint}: "
-        "with a lower config.optimizer.learning_rate, a longer config.schedule.warmup_epochs, "
-        "config.optimizer.clip_norm, or another config.precision.loss_scale"
+        f"training diverged: {why}. {way_out}: with a lower config.optimizer.learning_rate, a longer "
+        "config.schedule.warmup_epochs, config.optimizer.clip_norm, or another config.precision.loss_scale"
     )

@@ -203,7 +203,7 @@ def test_a_training_that_ends_beyond_use_has_diverged(run_command, tmp_path):
     for result in (run_command(*command), run_command(*command)):
         assert result.returncode == 2
         assert "training diverged: the loss on the validation images is not finite" in result.stderr
-        assert f"The best parameters are in {tmp_path}/checkpoints/4." in result.stderr
+        assert f"from the best parameters by --config.init_from={tmp_path}/checkpoints/4:" in result.stderr
 
 
 def test_no_permission_is_one_line(run_command, tmp_path):

@@ -88,6 +88,16 @@ def test_an_exported_file_shows_its_outputs_alone(images):
             explain(Corner(), images, method=method)
 
 
+def test_without_a_method_it_is_one_that_tells(images, caplog):
+    assert explain(Corner(), images[:1])[0].map.shape == (15, 15)
+    small = make_net(size=8)
+    with caplog.at_level("INFO", logger="googlenet_jax"):
+        (found,) = small.explain(images[0])
+    assert found.map.shape == (15, 15)
+    assert "at 8 px the last block sees one place alone" in caplog.text
+    assert small.explain(images[0], method="cam")[0].map.shape == (1, 1)
+
+
 def test_features_of_a_layer(net, images):
     np.testing.assert_allclose(net.features(images, "classifier"), logits_of(net, images), rtol=1e-5, atol=1e-5)
     last = net.features(images, "inception_3a")

@@ -1,5 +1,8 @@
 """Class names from files as people have them."""
 
+import os
+import threading
+
 import pytest
 
 from googlenet_jax.errors import UserError
@@ -7,6 +10,9 @@ from googlenet_jax.importers.labels import read_labels
 
 
 def test_labels(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    threading.Thread(target=(tmp_path / "pipe").write_text, args=("ant\nbee\n",)).start()
+    assert read_labels(str(tmp_path / "pipe"), 2) == ["ant", "bee"]
     assert read_labels("imagenet", 1000)[:2] == ["tench, Tinca tinca", "goldfish, Carassius auratus"]
     assert read_labels(None, 1000)[-1] == "toilet tissue, toilet paper, bathroom tissue"
     (tmp_path / "labels.txt").write_text("{0: 'cat',\n 1: 'dog'}\n")

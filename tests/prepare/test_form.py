@@ -56,9 +56,10 @@ def test_another_kind_of_image_becomes_a_jpeg_as_a_viewer_shows_it():
 
 def test_what_is_small_or_no_image_stays_as_it_is():
     strip = encoded(Image.new("L", (13, 80_000)), "PNG")  # shrunk still longer than a JPEG file can be
-    for data in (encoded(scene(12, 200)), encoded(scene(300, 300))[:2000], b"", b"text", strip):
+    broken = encoded(scene(300, 300))[:2000], b"", b"text"
+    for data in (encoded(scene(12, 200)), strip, *broken):
         result, _, image = stored(data, short_side=12)
-        assert (result.shrunk, image) == (False, data)
+        assert (result.shrunk, result.unreadable, image) == (False, data in broken, data)
 
 
 def test_a_folder_of_them(image_folder, tmp_path):

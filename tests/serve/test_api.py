@@ -95,6 +95,8 @@ def test_bodies_that_make_no_sense(served):
         answer = served.ask("POST", "/api?format=json", body, headers)
         return answer.status, json.loads(answer.body)["error"]
 
+    answer = served.ask("POST", "/api?format=xml", image_file(), {"Content-Type": "image/png"})
+    assert (answer.status, b"format: json or html is asked for" in answer.body) == (400, True)
     status, words = error(image_file(), {"Content-Type": "application/x-www-form-urlencoded"})  # curl --data-binary
     assert (status, words[:83]) == (
         415,

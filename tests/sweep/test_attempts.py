@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from googlenet_jax.runs.progress import Progress
-from googlenet_jax.sweep.attempts import Attempts
+from googlenet_jax.sweep.attempts import Attempts, Outcome
 
 NOTHING, THERE = Progress(0, 0.0, []), Progress(10, 2.0, [])
 
@@ -47,6 +47,12 @@ def test_outcomes(tmp_path, status, printed, kind, error):
 
 def test_what_was_asked_for_counts_whatever_the_status(tmp_path):
     assert attempts(tmp_path).judge(-9, THERE).kind == "done"
+
+
+def test_a_sweep_tells_of_a_divergence_without_the_way_out():
+    told = "training diverged: the loss is not finite. Begin again in another --workdir"
+    assert Outcome("diverged", told).brief == "training diverged: the loss is not finite"
+    assert Outcome("failed", "a. b").brief == "a. b"
 
 
 def test_who_diverges_in_the_last_step_has_diverged(tmp_path):

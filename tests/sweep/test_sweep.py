@@ -114,10 +114,12 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(swept, tmp_path):
 def test_a_dry_run_lists_and_leaves_nothing(run_command, tmp_path):
     path = tmp_path / "sweep"
     result = run_command(
-        *command(path, "--sweep", "seed=0..2", "--sweep", "model.variant=paper,batchnorm", "--dry_run")
+        *command(path, "--sweep", "seed = 0..2", "--sweep", "model.variant=paper,batchnorm", "--dry_run"),
+        "--config.dataset.name=folder:/nowhere",
     )
     assert result.returncode == 0, result.stderr
     assert "6 trials in" in result.stdout
+    assert "config.dataset.name=folder:/nowhere is not on this machine" in result.stdout
     assert "seed=2 variant=batchnorm" in result.stdout
     assert not path.exists()
 
@@ -141,6 +143,7 @@ def test_what_a_sweep_found_is_shown(swept, run_command):
         (["--sweep", "schedule.warmup_epochs=1,99"], "warmup_epochs=99: config.schedule.warmup_epochs"),
         (["--sweep", "seed=0", "--trials", "3"], "no field has a range"),
         (["--sweep", "seed=0,1", "--config.seed=2"], "--config.seed has no effect"),
+        (["--sweep", "seed=0", "--config.dataset.name=folder:/nowhere"], "folder:/nowhere: there is no such file"),
         (["--sweep", "seed=0", "--objective", "val.top2"], "did you mean 'val.top"),
         (["--sweep", "seed=0", "--prune", "hyperband"], "asha:ETA"),
         (["--sweep", "num_epochs=1,2", "--prune", "asha"], "num_epochs cannot be swept with it"),
