@@ -3,6 +3,15 @@
 XLA hands the gradient of a `reduce_window` maximum back by scatters: on a CPU they take most of a training step, on a
 GPU they are atomic additions. Here the pool keeps which element of each window was the maximum (one byte), and the
 gradient is elementwise. A tied window's goes to its first maximum in row-major order, as XLA's and torch's do.
+
+Each is written as runs fastest on its backend, and tested against XLA's own:
+
+|                          | CPU                         | elsewhere                                       |
+| the maxima alone         | row by row                  | XLA's `reduce_window`                           |
+| with their places        | all of a window at once, in | at stride 2 likewise, at stride 1 row by row    |
+|                          | a computation of its own    |                                                 |
+| the gradient             | by phases of the stride,    | by pixel, of the windows over it                |
+|                          | likewise                    |                                                 |
 """
 
 import functools

@@ -12,7 +12,7 @@ from PIL import Image
 from googlenet_jax.data.bad_images import BadImageLog
 from googlenet_jax.data.loader import Batch, eval_batches
 from googlenet_jax.data.order import spread
-from googlenet_jax.data.sources.base import Source
+from googlenet_jax.data.sources.base import Source, Subset
 from googlenet_jax.evaluate.evaluator import Evaluator, Member, eval_batch_size, windows_of
 from googlenet_jax.net import Net
 from googlenet_jax.report.cards import Album
@@ -23,25 +23,6 @@ from googlenet_jax.system.parallel import replicate
 
 _SCALE = 4  # a filter's pixels in its picture
 _PROTOCOLS = (10, 144)
-
-
-class Sample:
-    """Some images of a source, evenly spread.
-
-    Args:
-      source: of the images.
-      indices: of those that are taken.
-    """
-
-    def __init__(self, source: Source, indices: np.ndarray):
-        self._source, self._indices = source, indices
-        self.labels = source.labels
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> Any:
-        return self._source[int(self._indices[index])]
 
 
 def inside(
@@ -107,7 +88,7 @@ def _crops(
 ) -> list[dict[str, Any]]:
     """Top-1 by test protocol, on the same images."""
     rows = spread(len(predictions.places), sample)
-    few = Sample(source, predictions.places[rows])
+    few = Subset(source, predictions.places[rows])
     right = predictions.log_probabilities[rows].argmax(-1) == predictions.labels[rows]
     found: list[dict[str, Any]] = [{"crops": 1, "top1": float(right.mean()), "images": len(rows)}]
     devices = jax.devices()

@@ -12,7 +12,7 @@ from googlenet_jax.classifier import Classifier
 from googlenet_jax.config import override
 from googlenet_jax.data.classes import named, with_classes_of
 from googlenet_jax.data.order import spread
-from googlenet_jax.data.sources.base import Source
+from googlenet_jax.data.sources.base import Source, Subset
 from googlenet_jax.data.sources.opening import open_validation
 from googlenet_jax.errors import UserError
 from googlenet_jax.errors import where as place_of
@@ -22,7 +22,7 @@ from googlenet_jax.report.cards import Album, Cards, name_of
 from googlenet_jax.report.collect import Predictions, collect
 from googlenet_jax.report.figures import write_figures
 from googlenet_jax.report.html import write_page
-from googlenet_jax.report.inside import Sample, inside
+from googlenet_jax.report.inside import inside
 from googlenet_jax.report.probe import Probe
 from googlenet_jax.report.tables import TABLES, write_images, write_tables
 from googlenet_jax.report.where import where
@@ -216,7 +216,7 @@ def _nearest(
     """
     indices = spread(len(training), max(len(predictions.labels) // 20, _FEW))
     step = _step(advance, "training images", len(indices))
-    found = collect(net, Sample(training, indices), config, step, probe)
+    found = collect(net, Subset(training, indices), config, step, probe)
     if not len(found.places):
         return {}
     assert predictions.features is not None and found.features is not None

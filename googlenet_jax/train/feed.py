@@ -17,7 +17,7 @@ from googlenet_jax.data.cache import cached
 from googlenet_jax.data.loader import Process, train_batches
 from googlenet_jax.data.sources.base import ArraySource, Source
 from googlenet_jax.errors import UserError
-from googlenet_jax.system.parallel import AXIS, parallel, replicate, split_batch
+from googlenet_jax.system.parallel import AXIS, parallel, replicate
 from googlenet_jax.train.setup import Training
 
 _AHEAD = 2  # batches on the devices while a step runs
@@ -61,7 +61,7 @@ def _from_host(
         config.dataset.num_workers = 0
     loaded = train_batches(source, config, crop, bad_images, first, process)
     with contextlib.closing(loaded) as batches:
-        split = (split_batch((batch.images, batch.labels), training.devices) for batch in batches)
+        split = (training.split((batch.images, batch.labels)) for batch in batches)
         yield from jax_utils.prefetch_to_device(split, _AHEAD, _local(training), AXIS)
 
 
@@ -73,7 +73,7 @@ def _from_devices(source: ArraySource, training: Training, first: int) -> Genera
     take = parallel(_make_take(config), training.devices, replicated=4, split=1, split_result=True)
     share = config.batch_size // jax.process_count()
     mine = jax.process_index() * share + np.arange(share, dtype=np.int32)
-    places = _on_devices(split_batch(mine, training.devices), training)
+    places = _on_devices(training.split(mine), training)
     each = config.batch_size // config.augment.repeats  # images of a batch that differ
     epochs = -(-each // count) + 1  # that a batch may reach over
     at = -1

@@ -38,3 +38,22 @@ class ArraySource:
 
     def __getitem__(self, index: int) -> tuple[Picture, int]:
         return Pixels(self.images[index]), int(self.classes[index])
+
+
+class Subset:
+    """Some images of a source.
+
+    Args:
+      source: of the images.
+      indices: of those that are taken.
+    """
+
+    def __init__(self, source: Source, indices: np.ndarray):
+        self._source, self._indices = source, indices
+        self.labels = source.labels
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> tuple[Picture, int]:
+        return self._source[int(self._indices[index])]
