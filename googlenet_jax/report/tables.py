@@ -1,7 +1,5 @@
 """A report's numbers as CSV files, for spreadsheets and scripts."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ import numpy as np
 
 from googlenet_jax.report.collect import Predictions
 from googlenet_jax.report.sections import CLASS_COLUMNS
-from googlenet_jax.system.files import replace_file
+from googlenet_jax.system.tables import write_table
 
 TABLES = ("classes", "confusion", "curves", "calibration", "mistakes", "suspects", "images")
 
@@ -24,21 +22,21 @@ def write_tables(directory: Path, data: dict[str, Any]) -> None:
     """
     labels: Sequence[str] = data["labels"]
     by_class = ([labels[row["class"]], *(row[name] for name in CLASS_COLUMNS)] for row in data["classes"])
-    _write(directory / "classes.csv", ("class", *CLASS_COLUMNS), by_class)
+    write_table(directory / "classes.csv", ("class", *CLASS_COLUMNS), by_class)
     counts = ([labels[true], labels[predicted], n] for true, predicted, n in data["confusion"]["counts"])
-    _write(directory / "confusion.csv", ("true", "predicted", "images"), counts)
+    write_table(directory / "confusion.csv", ("true", "predicted", "images"), counts)
     measured = ((curve, point) for curve in data["curves"] or () for point in curve["points"])
     points = ([c["run"], c["seeds"], c["split"], c["name"], *point] for c, point in measured)
-    _write(directory / "curves.csv", ("run", "seeds", "split", "name", "epoch", "value", "sd"), points)
+    write_table(directory / "curves.csv", ("run", "seeds", "split", "name", "epoch", "value", "sd"), points)
     parts = ("before", "after")
     bins = ([when, *each.values()] for when in parts for each in data["calibration"][when]["bins"])
-    _write(directory / "calibration.csv", ("when", "confidence", "accuracy", "low", "high", "images"), bins)
+    write_table(directory / "calibration.csv", ("when", "confidence", "accuracy", "low", "high", "images"), bins)
     for name, more in (("mistakes", ()), ("suspects", ("suggested", "score"))):
         cards = (
             [card["name"], labels[card["true"]], labels[card["predicted"]], card["top"][0][1], *(card[m] for m in more)]
             for card in data[name]
         )
-        _write(directory / f"{name}.csv", ("image", "true", "predicted", "probability", *more), cards)
+        write_table(directory / f"{name}.csv", ("image", "true", "predicted", "probability", *more), cards)
 
 
 def write_images(directory: Path, labels: Sequence[str], names: Iterable[str], predictions: Predictions) -> None:
@@ -54,17 +52,6 @@ def write_images(directory: Path, labels: Sequence[str], names: Iterable[str], p
     likeliest, every = logs.argmax(-1), np.arange(len(true))
     shares = [[f"{p:.4g}" for p in np.exp(logs[every, classes])] for classes in (true, likeliest)]
     rows = zip(names, (labels[c] for c in true), (labels[c] for c in likeliest), *shares, strict=True)
-    _write(directory / "images.csv", ("image", "true", "predicted", "probability_true", "probability_predicted"), rows)
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_safe(value) for value in row] for row in rows)
-    replace_file(path, text.getvalue())
-
-
-def _safe(value: Any) -> Any:
-    """A text that a spreadsheet takes for no formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
+    write_table(
+        directory / "images.csv", ("image", "true", "predicted", "probability_true", "probability_predicted"), rows
+    )

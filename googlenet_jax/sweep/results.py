@@ -1,7 +1,5 @@
 """The results of a sweep: one row a trial, made of what the trials' directories hold."""
 
-import csv
-import io
 import json
 import math
 import statistics
@@ -16,6 +14,7 @@ from googlenet_jax.sweep.attempts import DIVERGED, FAILED, REFUSED, Attempts
 from googlenet_jax.sweep.definition import Objective
 from googlenet_jax.sweep.directory import SweepDirectory
 from googlenet_jax.system.files import replace_file
+from googlenet_jax.system.tables import write_table
 
 # States in which a trial may be.
 FINISHED, RUNNING, QUEUED, PAUSED = "finished", "running", "queued", "paused"
@@ -135,15 +134,4 @@ def write_results(path: Path, rows: Sequence[Row], objective: Objective) -> None
     """Writes `results.csv` and `results.jsonl` into the sweep's directory."""
     flat = [row.flat(objective) for row in rows]
     replace_file(path / "results.jsonl", "".join(json.dumps(row) + "\n" for row in flat))
-    text = io.StringIO()
-    if flat:
-        writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in flat)
-    replace_file(path / "results.csv", text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return ",".join(map(str, value))
-    return "" if value is None else value
+    write_table(path / "results.csv", [*flat[0]] if flat else [], [[*row.values()] for row in flat])
