@@ -173,7 +173,8 @@ def test_records_that_are_not(tmp_path, image_folder):
     assert "damaged" in message(f"records:{tmp_path / 'r'}")
 
 
-def test_data_in_a_bucket(image_folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["memory://data", "s3://bucket/data"])
+def test_data_in_a_bucket(image_folder, tmp_path, monkeypatch, s3, where):
     from googlenet_jax.prepare.folder import prepare_folder
     from googlenet_jax.prepare.form import AS_THEY_ARE
 
@@ -181,22 +182,22 @@ def test_data_in_a_bucket(image_folder, tmp_path, monkeypatch):
     prepare_folder(str(image_folder), tmp_path / "records", AS_THEY_ARE, lambda *_: None)
     archive = write_archive(tmp_path / "cifar-10-python.tar.gz", *cifar_files(fine=False, binary=False))
     (image_folder / "val" / "cat" / "0.jpg").write_bytes(b"")
-    bucket = fsspec.filesystem("memory")
-    bucket.put(str(image_folder), "/data/images", recursive=True)
-    bucket.put(str(tmp_path / "records"), "/data/records", recursive=True)
-    bucket.put(str(archive), "/data/cifar-10-python.tar.gz")
+    bucket, base = fsspec.url_to_fs(where)
+    bucket.put(str(image_folder), f"{base}/images", recursive=True)
+    bucket.put(str(tmp_path / "records"), f"{base}/records", recursive=True)
+    bucket.put(str(archive), f"{base}/cifar-10-python.tar.gz")
 
     def contents(name):
         train = opened(name)[0]
         return [train[i][0].pixels().tobytes() for i in range(len(train))]
 
-    assert contents("folder:memory://data/images") == contents(f"folder:{image_folder}")
-    with pytest.raises(BadImageError, match=r"memory://data/images/val/cat/0\.jpg"):
-        opened("folder:memory://data/images")[1][0]
-    assert contents("records:memory://data/records") == contents(f"records:{tmp_path / 'records'}")
-    assert contents("cifar:memory://data/cifar-10-python.tar.gz") == contents(f"cifar:{archive}")
-    assert "no such" in message("folder:memory://data/nowhere")
-    assert "no such" in message("records:memory://data/nowhere")
+    assert contents(f"folder:{where}/images") == contents(f"folder:{image_folder}")
+    with pytest.raises(BadImageError, match=f"{where}/images/val/cat/0.jpg: an empty file"):
+        opened(f"folder:{where}/images")[1][0]
+    assert contents(f"records:{where}/records") == contents(f"records:{tmp_path / 'records'}")
+    assert contents(f"cifar:{where}/cifar-10-python.tar.gz") == contents(f"cifar:{archive}")
+    assert "no such" in message(f"folder:{where}/nowhere")
+    assert "no such" in message(f"records:{where}/nowhere")
 
 
 def test_a_bucket_that_does_not_answer_is_one_line(image_folder, monkeypatch):
@@ -216,7 +217,7 @@ def test_a_bucket_that_does_not_answer_is_one_line(image_folder, monkeypatch):
     with pytest.raises(BadImageError, match="of more than"):
         opened("folder:memory://answers/images")[0][0]
     train = opened("folder:memory://answers/images")[0]
-    monkeypatch.setattr(system, "cat_file", lambda *_: 1 / 0)
+    monkeypatch.setattr(system, "cat_file", lambda *_, **__: 1 / 0)
     with pytest.raises(UserError, match=r"memory://answers/images/train/cat/\d+\.jpg: .*zero"):
         train[0]
     monkeypatch.setattr(system, "isdir", lambda *_: 1 / 0)

@@ -52,7 +52,7 @@ class Tree:
         system, base = self.remote
         place = posixpath.join(base, path)
         try:
-            data: bytes = system.cat_file(place, 0, MAX_BYTES + 1)
+            data: bytes = system.cat_file(place, start=0, end=MAX_BYTES + 1)
         except FileNotFoundError:
             raise BadImageError(f"{self.name(path)}: there is no such object") from None
         except Exception as error:  # each kind of bucket has its own
@@ -139,7 +139,7 @@ def _walk(system: Any, top: str) -> Iterator[tuple[str, list[str], list[str]]]:
     names: dict[bool, list[str]] = {True: [], False: []}
     for entry in entries:
         path = entry["name"].rstrip("/")
-        if posixpath.dirname(path).strip("/") == top.strip("/"):  # some have the directory among its entries
+        if path.strip("/") != top.strip("/"):  # some have the directory among its entries
             names[entry["type"] == "directory"].append(posixpath.basename(path))
     yield top, names[True], names[False]
     for name in names[True]:
