@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -224,9 +225,11 @@ def load(path: str | Path, newest: bool = False) -> "Net | ExportedNet":
         step, temperature = int(meta["step"]), float(meta.get("temperature", 1.0))
         if not (isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels)):
             raise ValueError("no class names")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"a temperature of {temperature}")
     except UserError as error:
         raise UserError(f"{where(path)}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(
             f"{where(path)}: what it says of its network is damaged, or of another version ({reason(error)})"
         ) from None

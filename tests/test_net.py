@@ -121,6 +121,10 @@ def test_a_description_that_does_not_fit_is_one_line(tmp_path):
         meta | {"labels": None},
         meta | {"labels": []},
         meta | {"step": "x"},
+        meta | {"step": float("inf")},
+        meta | {"temperature": -1.0},
+        *(meta | {"preprocess": meta["preprocess"] | {"image_size": size}} for size in (None, 0, "32", 10**9)),
+        meta | {"preprocess": meta["preprocess"] | {"channel_order": "xyz"}},
         meta | {"preprocess": meta["preprocess"] | {"of another version": 1}},
     ):
         assert f"{path}: what it says of its network" in message(damaged)

@@ -146,8 +146,10 @@ def run_sweep(
 
 def _missing_data(definition: "Definition") -> list[str]:
     """Names of datasets that trials take from files that this machine does not have."""
-    own = definition.base.dataset.name
-    names = dict.fromkeys(overrides.get("dataset.name", own) for overrides in definition.space.combinations)
+    own, space = definition.base.dataset.name, definition.space
+    searched = space.ranges.get("dataset.name")
+    listed = (overrides.get("dataset.name", own) for overrides in space.combinations)
+    names = dict.fromkeys(searched.choices if searched else listed)
     places = ((name, *name.partition(":")[::2]) for name in names)
     return [
         name

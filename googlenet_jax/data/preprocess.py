@@ -1,6 +1,7 @@
 """From an image file or array to the network's input: the same for training, evaluation and serving."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -99,8 +100,22 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Preprocess":
-        """From what `to_dict` gave."""
-        return cls(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
+        """From what `to_dict` gave; raises `ValueError`, `KeyError` or `TypeError` if that makes no sense."""
+        p = cls(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
+        sizes = p.image_size, p.image_size if p.network_size is None else p.network_size
+        fitting = (
+            all(type(size) is int and 0 < size <= 4096 for size in sizes)
+            and isinstance(p.crop_fraction, int | float)
+            and 0 < p.crop_fraction <= 1
+            and len(p.mean) == len(p.std) == 3
+            and all(isinstance(value, int | float) and math.isfinite(value) for value in (*p.mean, *p.std))
+            and all(p.std)
+            and p.channel_order in ("rgb", "bgr")
+            and p.resize in ("short", "square")
+        )
+        if not fitting:
+            raise ValueError("an input that makes no sense")
+        return p
 
 
 def make_preprocess(config: ml_collections.ConfigDict) -> Preprocess:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 
 from googlenet_jax.data.preprocess import Preprocess
 
@@ -59,27 +58,17 @@ class Description:
             stored = json.loads(text)
             stored["preprocess"] = Preprocess.from_dict(stored["preprocess"])
             described = cls(**stored)
-        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise ValueError(f"a description that makes no sense ({error})") from None
-        p = described.preprocess
-        sizes = [size for size in (p.image_size, p.network_size) if size is not None]
         fitting = (
             isinstance(described.labels, list)
             and all(isinstance(label, str) for label in described.labels)
-            and all(type(size) is int and 0 < size <= 4096 for size in sizes)
-            and isinstance(p.crop_fraction, int | float)
-            and 0 < p.crop_fraction <= 1
-            and len(p.mean) == len(p.std) == 3
-            and all(isinstance(value, int | float) and math.isfinite(value) for value in (*p.mean, *p.std))
-            and all(p.std)
-            and p.channel_order in ("rgb", "bgr")
-            and p.resize in ("short", "square")
             and all(isinstance(text, str) for text in (described.family, described.config, described.source))
             and type(described.step) is int
             and described.input in ("uint8", "float")
             and described.output in ("probabilities", "logits")
             and (described.batch is None or type(described.batch) is int)
-            and (described.batch is None or 0 < described.batch * p.image_size**2 <= MOST_PIXELS)
+            and (described.batch is None or 0 < described.batch * described.preprocess.image_size**2 <= MOST_PIXELS)
         )
         if not fitting:
             raise ValueError("a description that makes no sense")

@@ -149,7 +149,7 @@ def _state(output: Path, origin: str, labels: Sequence[str]) -> dict[str, Any]:
         state = json.loads((output / _PROGRESS).read_text())
         if (state["origin"], state["labels"]) != (origin, list(labels)):
             raise UserError(f"{output} holds an unfinished dataset of {state['origin']}: take another --output")
-        return state
+        return {"shrunk": 0, "unreadable": 0} | state
     except FileNotFoundError:
         pass
     except (ValueError, KeyError, TypeError):

@@ -66,8 +66,8 @@ def make_report(
     """
     numbers = numbers_of(output)
     names = ("report.json", *(f"{name}.csv" for name in TABLES))
-    in_the_way = [] if output.exists() else [name for name in names if (numbers / name).exists()]
-    if in_the_way:
+    in_the_way = [name for name in names if (numbers / name).exists()]
+    if in_the_way and not _is_report(numbers / "report.json"):
         raise UserError(f"{place_of(numbers / in_the_way[0])} would be overwritten: take another --output")
     for each in [path, *others] if others else ():
         if _run(each) is None:
@@ -141,6 +141,15 @@ def make_report(
     if figures:
         write_figures(numbers / "figures", data)
     return data
+
+
+def _is_report(path: Path) -> bool:
+    """Whether an earlier report's numbers are there, which are written first."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"labels", "headline", "confusion"} <= found.keys()
 
 
 def numbers_of(output: Path) -> Path:

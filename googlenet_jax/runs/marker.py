@@ -1,6 +1,6 @@
-"""Whether a checkpoint in a bucket is whole: the marker that an upload writes last, after a note of its beginning.
+"""Whether a checkpoint in a bucket is whole: by the marker that an upload writes last, after a note of its beginning.
 
-Without either it was copied there by other means, and is taken for whole, as one on a disk is.
+Without either it was copied there by other means, and is whole if all is there that Orbax's own file names.
 """
 
 import contextlib
@@ -8,13 +8,15 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from googlenet_jax.system import storage
 
 MARKER = "complete.json"
 BEGUN = "begun.json"  # without the marker beside it there is no checkpoint
+_ITEMS = "_CHECKPOINT_METADATA"  # Orbax's, which names the items and how each is stored
+_OF_ARRAYS = {"_METADATA", "manifest.ocdbt"}  # files of an item of arrays
 Listing = dict[str, tuple[int, int]]
 
 
@@ -32,31 +34,49 @@ def checkpoints(url: str) -> dict[str, bytes]:
     """
     system, base = storage.filesystem(url)
     with storage.readable_errors(url):
-        objects = storage.objects_below(system, base)
-        if any(name.startswith("meta/") for name in objects):
-            return {url: b""}
-        metrics = {step: f"{step}/metrics/metrics" for step in whole(objects)}
-        return {
-            f"{url.rstrip('/')}/{step}": system.cat_file(posixpath.join(base, name)) if name in objects else b""
-            for step, name in metrics.items()
-        }
+        sizes = {name: size for name, (size, _) in storage.objects_below(system, base).items()}
+
+        def read(name: str) -> bytes:
+            content: bytes = system.cat_file(posixpath.join(base, name))
+            return content
+
+        if any(name.startswith("meta/") for name in sizes):
+            return {url: b""} if is_whole(sizes, read) else {}
+        metrics = {step: f"{step}/metrics/metrics" for step in steps_in(sizes) if is_whole(sizes, read, f"{step}/")}
+        return {f"{url.rstrip('/')}/{step}": read(name) if name in sizes else b"" for step, name in metrics.items()}
 
 
-def whole(objects: Collection[str]) -> list[str]:
-    """Those of a bucket's checkpoints that are whole.
+def steps_in(names: Iterable[str]) -> list[str]:
+    """Of names below a run, or below its `checkpoints`, those of checkpoints, whole or not: "checkpoints/9", or "9"."""
+    found = (re.match(r"((?:checkpoints/)?\d+)/", name) for name in names)
+    return [*dict.fromkeys(match[1] for match in found if match)]
+
+
+def is_whole(sizes: Mapping[str, int], read: Callable[[str], bytes], prefix: str = "") -> bool:
+    """Whether a checkpoint is.
 
     Args:
-      objects: names below a run, or below its `checkpoints`.
+      sizes: bytes of the objects that are there, by name.
+      read: an object's content.
+      prefix: of the checkpoint's names, such as "checkpoints/9/".
 
     Returns:
-      Names such as "checkpoints/9", or "9".
+      Whether all is there that its marker names, or that Orbax does if no upload of ours began it.
     """
-    named = (re.match(r"((?:checkpoints/)?\d+)/", name) for name in objects)
-    steps = dict.fromkeys(match[1] for match in named if match)
-    copied = {name.partition("/meta/")[0] for name in objects if "/meta/" in name}
-    return [
-        step for step in steps if f"{step}/{MARKER}" in objects or (step in copied and f"{step}/{BEGUN}" not in objects)
-    ]
+    try:
+        if f"{prefix}{MARKER}" in sizes:
+            files = json.loads(read(f"{prefix}{MARKER}"))
+            return all(sizes.get(f"{prefix}{name}") == size for name, (size, _) in files.items())
+        if f"{prefix}{BEGUN}" in sizes or f"{prefix}{_ITEMS}" not in sizes:
+            return False
+        for item, kind in json.loads(read(f"{prefix}{_ITEMS}"))["item_handlers"].items():
+            start = f"{prefix}{item}/"
+            there = {name.removeprefix(start) for name in sizes if name.startswith(start)}
+            if not there or ("Json" not in kind and not there >= _OF_ARRAYS):
+                return False
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):  # removed meanwhile, or damaged
+        return False
+    return True
 
 
 def listing(directory: Path) -> Listing:

@@ -9,7 +9,6 @@ when the training starts again, provided that nobody changed the bucket since.
 import contextlib
 import json
 import logging
-import re
 import shutil
 import threading
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from googlenet_jax.errors import UserError
-from googlenet_jax.runs.marker import BEGUN, MARKER, holds, listing, manifest, whole
+from googlenet_jax.runs.marker import BEGUN, MARKER, holds, is_whole, listing, manifest, steps_in
 from googlenet_jax.runs.remote import FILES, Remote
 from googlenet_jax.system import storage
 from googlenet_jax.system.files import lock, state_directory
@@ -86,6 +85,8 @@ class Mirror:
         self.path.mkdir(parents=True, exist_ok=True)
         # What files and checkpoints looked like here when they were uploaded; None: a part of an upload is there.
         self._uploaded: dict[str, Any] = {}
+        # Names of what is there and no checkpoint, nor ours: it stays until a checkpoint of that number comes.
+        self._replaced: set[str] = set()
         self._stopped = threading.Event()
         self._lock = (self.path / "mirror.lock").open("w")
         if not lock(self._lock):
@@ -104,9 +105,9 @@ class Mirror:
         """
         with storage.readable_errors(self.url):
             objects = self.remote.objects()
-            steps = {match[0] for name in objects if (match := re.match(r"checkpoints/\d+(?=/)", name))}
+            steps = [name for name in steps_in(objects) if name.startswith("checkpoints/")]
             marked = [name for name in steps if f"{name}/{MARKER}" in objects]
-            copied = [] if exactly else [name for name in whole(objects) if name in steps and name not in marked]
+            unmarked = [] if exactly else [name for name in steps if name not in marked]
             files = [name for name in FILES if name in objects]
             content = {name: self.remote.read(name) for name in (*files, *(f"{step}/{MARKER}" for step in marked))}
             if exactly or self.remote.changed(content):
@@ -117,13 +118,16 @@ class Mirror:
                     (self.path / name).write_bytes(content[name])
             for name in marked:
                 if not holds(self.path / name, marker := content[f"{name}/{MARKER}"]):
+                    if not is_whole(objects, self.remote.read, f"{name}/"):
+                        raise self._strange(name)
                     self._fetch(name, marker)
                 self._uploaded[name] = listing(self.path / name)
-            for name in copied:
-                self._adopt(name, {file: size for file, size in objects.items() if file.startswith(f"{name}/")})
-            for name in steps:  # parts of uploads are replaced or removed when next something is uploaded
-                if f"{name}/{BEGUN}" in objects:
-                    self._uploaded.setdefault(name, None)
+            for name in unmarked:
+                if is_whole(objects, self.remote.read, f"{name}/"):
+                    self._adopt(name, objects)
+                elif f"{name}/{BEGUN}" in objects:  # a part of an upload: removed when next something is uploaded
+                    self._uploaded[name] = None
+            self._replaced = set(unmarked) - self._uploaded.keys()
 
     def _forget(self, content: dict[str, bytes]) -> None:
         """Removes all from the directory but the checkpoints that are in the bucket too."""
@@ -140,17 +144,31 @@ class Mirror:
         steps = [path.name for path in (self.path / "checkpoints").glob("*") if path.name.isdecimal()]
         return [f"checkpoints/{step}" for step in sorted(steps, key=int)]
 
+    def _damaged(self) -> set[str]:
+        """Names of checkpoints that could not be read here and were set aside, which the bucket keeps."""
+        return {f"checkpoints/{path.name.partition('.')[0]}" for path in (self.path / "checkpoints").glob("*.damaged*")}
+
     def _fetch(self, checkpoint: str, marker: bytes) -> None:
         partial = self._download(checkpoint, {name: size for name, (size, _) in json.loads(marker).items()})
         if not holds(partial, marker):
-            raise UserError(
-                f"{self.url}/{checkpoint} is not what its {MARKER} says: remove it to go on from the one before"
-            )
+            raise self._strange(checkpoint)
         self._take(partial, checkpoint)
 
-    def _adopt(self, checkpoint: str, sizes: dict[str, int]) -> None:
+    def _strange(self, checkpoint: str) -> UserError:
+        return UserError(
+            f"{self.url}/{checkpoint} is not what its {MARKER} says: remove it to go on from the one before"
+        )
+
+    def _adopt(self, checkpoint: str, objects: dict[str, int]) -> None:
         """Fetches a checkpoint that was copied into the bucket by other means, and marks it there."""
-        partial = self._download(checkpoint, {name.removeprefix(f"{checkpoint}/"): n for name, n in sizes.items()})
+
+        def sizes(objects: dict[str, int]) -> dict[str, int]:
+            start = f"{checkpoint}/"
+            return {name.removeprefix(start): size for name, size in objects.items() if name.startswith(start)}
+
+        partial = self._download(checkpoint, sizes(objects))
+        if sizes(self.remote.objects()) != sizes(objects):
+            raise UserError(f"{self.url}/{checkpoint} is still being copied there: start again when it is done")
         self.remote.write(f"{checkpoint}/{MARKER}", manifest(partial))
         self._take(partial, checkpoint)
         self._uploaded[checkpoint] = listing(self.path / checkpoint)
@@ -219,8 +237,8 @@ class Mirror:
                 for name, seen in self._here(files).items():
                     if self._uploaded.get(name) != seen:
                         self._upload(name, seen)
-                gone = {name for name in self._uploaded if name.startswith("checkpoints/")} - {*self._steps()}
-                for name in gone:
+                there = {name for name in self._uploaded if name.startswith("checkpoints/")}
+                for name in there - {*self._steps()} - self._damaged():
                     self._remove(name)
         except UserError as error:
             raise UserError(
@@ -241,7 +259,7 @@ class Mirror:
         if not isinstance(seen, dict):
             self.remote.write(name, path.read_bytes())
         else:
-            if name in self._uploaded:
+            if name in self._uploaded or name in self._replaced:
                 self._remove(name)  # another of the same number, or a part of one
             self._uploaded[name] = None
             if not self.remote.upload(name, path, seen):
@@ -250,7 +268,8 @@ class Mirror:
 
     def _remove(self, name: str) -> None:
         self.remote.remove(name)
-        self._uploaded.pop(name)
+        self._uploaded.pop(name, None)
+        self._replaced.discard(name)
 
 
 def _look(path: Path) -> tuple[int, int]:

@@ -83,6 +83,8 @@ class Remote:
         Returns:
           Whether it is whole.
         """
+        if not seen:
+            return False
         self.system.pipe_file(self.at(f"{name}/{BEGUN}"), b"{}")
         try:
             marker = manifest(directory)

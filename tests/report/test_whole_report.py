@@ -16,6 +16,7 @@ from googlenet_jax.data.sources.base import ArraySource
 from googlenet_jax.data.sources.opening import open_source
 from googlenet_jax.errors import UserError
 from googlenet_jax.evaluate.checkpoints import evaluate_checkpoints
+from googlenet_jax.report import report as report_module
 from googlenet_jax.report import sections
 from googlenet_jax.report.collect import collect
 from googlenet_jax.report.history import curves, recipe
@@ -171,6 +172,15 @@ def test_a_temperature_goes_along(finished_run, run_command, tmp_path):
     data = make_report(str(run), tmp_path / "again.html", sample=0)
     assert data["headline"]["loss"]["value"] < reported["headline"]["loss"]["value"]
     assert data["headline"]["loss"]["value"] == pytest.approx(evaluate_checkpoints([run])["loss"], rel=1e-4)
+
+
+def test_a_report_that_was_broken_off_is_made_again(finished_run, tmp_path, monkeypatch):
+    output = tmp_path / "report" / "index.html"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(report_module, "write_page", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        make_report(str(finished_run), output, sample=0)
+    make_report(str(finished_run), output, sample=0)
+    assert output.is_file()
 
 
 def test_mistakes_are_told_and_leave_nothing(googlenet, finished_run, tmp_path):

@@ -34,9 +34,11 @@ pytestmark = pytest.mark.usefixtures("caches")
 def save(path: Path, step: int, top1: float | None = None, text: str = "") -> Path:
     """Files as of a checkpoint, which Orbax would not read."""
     directory = path / "checkpoints" / str(step)
-    for name in ("meta/metadata", "variables/d/0", "variables/manifest"):
+    for name in ("meta/metadata", "variables/_METADATA", "variables/manifest.ocdbt"):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(f"{name} of step {step} {text}")
+    items = {"item_handlers": {"meta": "JsonCheckpointHandler", "variables": "StandardCheckpointHandler"}}
+    (directory / "_CHECKPOINT_METADATA").write_text(json.dumps(items))
     if top1 is not None:
         (directory / "metrics").mkdir()
         (directory / "metrics" / "metrics").write_text(json.dumps({"top1": top1}))
@@ -162,6 +164,54 @@ def test_a_run_that_was_copied_into_the_bucket_is_gone_on_with(started, caches):
     assert (steps_in(path), downloads) == ([10, 20], 2)
 
 
+def test_a_copy_that_is_not_whole_is_no_checkpoint(started, caches):
+    memory, home = fsspec.filesystem("memory"), started.path
+    place = "/bucket/partly/checkpoints/10"
+    memory.put(f"{home}/checkpoints/10", place, recursive=True)
+    url = "memory://bucket/partly"
+    assert list(marker.checkpoints(url)) == [f"{url}/checkpoints/10"]
+    for missing in ("_CHECKPOINT_METADATA", "meta/metadata", "variables/_METADATA", "variables/manifest.ocdbt"):
+        data = memory.cat_file(f"{place}/{missing}")
+        memory.rm(f"{place}/{missing}")
+        assert not marker.checkpoints(url)
+        assert missing == "meta/metadata" or not marker.checkpoints(f"{url}/checkpoints/10")
+        with mirror.local_run(url) as path:
+            assert steps_in(path) == []
+        assert not memory.exists(f"{place}/{marker.MARKER}")
+        memory.pipe_file(f"{place}/{missing}", data)
+    real = storage.download
+
+    def download(*args):
+        real(*args)
+        memory.pipe_file(f"{place}/ema/d/0", b"more")
+
+    with (
+        mock.patch.object(storage, "download", download),
+        pytest.raises(UserError, match="checkpoints/10 is still being copied there"),
+        mirror.local_run(url),
+    ):
+        pass
+    assert not memory.exists(f"{place}/{marker.MARKER}")
+    with mirror.local_run(url) as path:
+        (path / "checkpoints" / "10").rename(path / "checkpoints" / "10.damaged")  # as by who cannot read it
+    assert list(marker.checkpoints(url)) == [f"{url}/checkpoints/10"]
+
+
+def test_parts_are_no_checkpoint_by_their_own_url_either(started):
+    memory = fsspec.filesystem("memory")
+    assert list(marker.checkpoints(f"{RUN}/checkpoints/10")) == [f"{RUN}/checkpoints/10"]
+    memory.rm(f"/bucket/run/checkpoints/10/{marker.MARKER}")
+    assert not marker.checkpoints(f"{RUN}/checkpoints/10")
+    memory.rm("/bucket/run/checkpoints/3/variables/_METADATA")
+    assert not marker.checkpoints(f"{RUN}/checkpoints/3")
+    assert not marker.checkpoints(RUN)
+
+
+def test_a_checkpoint_that_is_gone_before_it_is_looked_at_is_not_uploaded(started):
+    assert not started.remote.upload("checkpoints/77", started.path / "checkpoints" / "77", {})
+    assert not fsspec.filesystem("memory").exists("/bucket/run/checkpoints/77")
+
+
 def test_the_best_complete_checkpoint_is_wanted_first(started):
     assert checkpoint.find(RUN) == [f"{RUN}/checkpoints/3", f"{RUN}/checkpoints/10"]
     assert checkpoint.find(RUN, newest=True) == [f"{RUN}/checkpoints/10", f"{RUN}/checkpoints/3"]
@@ -215,7 +265,7 @@ def test_the_marker_comes_last_and_goes_first():
         run.push()
         assert list(marker.checkpoints(url)) == [f"{url}/checkpoints/20"]
         assert not run.remote.system.exists(f"{run.remote.base}/checkpoints/3")
-    assert failures == 8  # a note, three files, a marker, and the other's removal in three steps
+    assert failures == 9  # a note, four files, a marker, and the other's removal in three steps
 
 
 def test_a_checkpoint_that_the_run_removes_meanwhile_gets_no_marker(started):
@@ -274,7 +324,7 @@ def test_the_bucket_is_the_truth(started, caches):
 
 def test_a_checkpoint_that_is_not_as_its_marker_says_is_refused(started, caches):
     caches("second")
-    fsspec.filesystem("memory").pipe_file("/bucket/run/checkpoints/10/variables/d/0", b"something else")
+    fsspec.filesystem("memory").pipe_file("/bucket/run/checkpoints/10/variables/manifest.ocdbt", b"something else")
     with pytest.raises(UserError, match="checkpoints/10 is not what"):
         pulled()
 

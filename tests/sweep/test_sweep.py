@@ -9,9 +9,12 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, SMALL
+from conftest import ROOT, SMALL, small_config
 from readback import final_bytes
 
+from googlenet_jax.cli.sweeping import _missing_data
+from googlenet_jax.sweep.definition import Definition
+from googlenet_jax.sweep.space import read_space
 from googlenet_jax.system.files import lock
 from googlenet_jax.system.runtime import cpu_cores
 
@@ -122,6 +125,13 @@ def test_a_dry_run_lists_and_leaves_nothing(run_command, tmp_path):
     assert "config.dataset.name=folder:/nowhere is not on this machine" in result.stdout
     assert "seed=2 variant=batchnorm" in result.stdout
     assert not path.exists()
+
+
+def test_data_that_no_trial_uses_is_not_missed():
+    base, space = small_config(dataset__name="records:/nowhere"), read_space(["dataset.name=choice(digits,folder:/no)"])
+    assert _missing_data(Definition("recipe", base, space, trials=2)) == ["folder:/no"]
+    assert _missing_data(Definition("recipe", base, read_space(["dataset.name=digits"]))) == []
+    assert _missing_data(Definition("recipe", base, read_space(["seed=0"]))) == ["records:/nowhere"]
 
 
 def test_what_a_sweep_found_is_shown(swept, run_command):
