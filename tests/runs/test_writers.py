@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -89,6 +90,7 @@ def test_wandb_goes_on_in_the_same_run(wandb, tmp_path, monkeypatch):
     run = tmp_path / "run"
     written(run, 0, 4, writers=("wandb",))
     name = memory.recall(run, "wandb")
+    time.sleep(1)  # W&B names the directory of an offline start by the second
     log = written(run, 4, 8, writers=("wandb",), num_epochs=3.0)
     assert "writes" not in log
     wandb.teardown()  # which waits until all is in the files
