@@ -1,6 +1,5 @@
 """Runs that live in buckets, against fsspec's file systems and an S3 server."""
 
-import itertools
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from unittest import mock
 import fsspec
 import numpy as np
 import pytest
+from bucketed import RUN, begun, contents, pulled, save, steps_in
 from conftest import small_config
 from fsspec.implementations.memory import MemoryFileSystem
 from readback import final_bytes
@@ -20,59 +20,18 @@ import googlenet_jax as gn
 from googlenet_jax.errors import UserError
 from googlenet_jax.runs import checkpoint, marker, mirror
 from googlenet_jax.runs.mirror import Mirror
-from googlenet_jax.runs.remote import Remote
 from googlenet_jax.runs.writers import memory
-from googlenet_jax.system import files, storage
+from googlenet_jax.system import files
 from googlenet_jax.train.display import TrainingDisplay
 from googlenet_jax.train.loop import train_and_evaluate
-
-RUN = "memory://bucket/run"
 
 pytestmark = pytest.mark.usefixtures("caches")
 
 
-def save(path: Path, step: int, top1: float | None = None, text: str = "") -> Path:
-    """Files as of a checkpoint, which Orbax would not read."""
-    directory = path / "checkpoints" / str(step)
-    for name in ("meta/metadata", "variables/_METADATA", "variables/manifest.ocdbt"):
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(f"{name} of step {step} {text}")
-    items = {"item_handlers": {"meta": "JsonCheckpointHandler", "variables": "StandardCheckpointHandler"}}
-    (directory / "_CHECKPOINT_METADATA").write_text(json.dumps(items))
-    if top1 is not None:
-        (directory / "metrics").mkdir()
-        (directory / "metrics" / "metrics").write_text(json.dumps({"top1": top1}))
-    return directory
-
-
-def contents(directory):
-    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
-
-
-def steps_in(path):
-    return sorted(int(p.name) for p in (path / "checkpoints").glob("*"))
-
-
-def pulled(url=RUN):
-    with mock.patch.object(storage, "download", side_effect=storage.download) as downloads:
-        run = Mirror(url)
-        run.pull()
-    run.close()
-    return run.path, downloads.call_count
-
-
 @pytest.fixture
 def started():
-    """A run on the first machine with two checkpoints, in the bucket as well."""
-    run = Mirror(RUN)
-    run.pull()
-    (run.path / "config.json").write_text("{}")
-    (run.path / "metrics.jsonl").write_text("one\n")
-    save(run.path, 3, 0.5)
-    save(run.path, 10, 0.25)
-    run.push()
-    yield run
-    run.close()
+    with begun() as run:
+        yield run
 
 
 def test_an_interrupted_run_goes_on_on_another_machine(s3, caches, finished_run, monkeypatch, run_command):
@@ -129,19 +88,6 @@ def test_what_is_uploaded_is_what_another_machine_gets(started, caches):
     assert pulled()[1] == 0
 
 
-def test_a_checkpoint_without_its_marker_is_no_checkpoint(started, caches):
-    memory = fsspec.filesystem("memory")
-    memory.rm(f"/bucket/run/checkpoints/10/{marker.MARKER}")  # as of an upload that was broken off
-    assert checkpoint.find(RUN) == [f"{RUN}/checkpoints/3"]
-    caches("second")
-    path, _ = pulled()
-    assert steps_in(path) == [3]
-    run = Mirror(RUN)
-    run.pull()
-    run.push()
-    assert not memory.exists("/bucket/run/checkpoints/10")  # its parts are gone
-
-
 def test_a_run_that_was_copied_into_the_bucket_is_gone_on_with(started, caches):
     """By aws s3 cp, say: without markers."""
     memory, home = fsspec.filesystem("memory"), started.path
@@ -162,125 +108,6 @@ def test_a_run_that_was_copied_into_the_bucket_is_gone_on_with(started, caches):
     caches("third")
     path, downloads = pulled(copied)
     assert (steps_in(path), downloads) == ([10, 20], 2)
-
-
-def test_a_copy_that_is_not_whole_is_no_checkpoint(started, caches):
-    memory, home = fsspec.filesystem("memory"), started.path
-    place = "/bucket/partly/checkpoints/10"
-    memory.put(f"{home}/checkpoints/10", place, recursive=True)
-    url = "memory://bucket/partly"
-    assert list(marker.checkpoints(url)) == [f"{url}/checkpoints/10"]
-    for missing in ("_CHECKPOINT_METADATA", "meta/metadata", "variables/_METADATA", "variables/manifest.ocdbt"):
-        data = memory.cat_file(f"{place}/{missing}")
-        memory.rm(f"{place}/{missing}")
-        assert not marker.checkpoints(url)
-        assert missing == "meta/metadata" or not marker.checkpoints(f"{url}/checkpoints/10")
-        with mirror.local_run(url) as path:
-            assert steps_in(path) == []
-        assert not memory.exists(f"{place}/{marker.MARKER}")
-        memory.pipe_file(f"{place}/{missing}", data)
-    real = storage.download
-
-    def download(*args):
-        real(*args)
-        memory.pipe_file(f"{place}/ema/d/0", b"more")
-
-    with (
-        mock.patch.object(storage, "download", download),
-        pytest.raises(UserError, match="checkpoints/10 is still being copied there"),
-        mirror.local_run(url),
-    ):
-        pass
-    assert not memory.exists(f"{place}/{marker.MARKER}")
-    with mirror.local_run(url) as path:
-        (path / "checkpoints" / "10").rename(path / "checkpoints" / "10.damaged")  # as by who cannot read it
-    assert list(marker.checkpoints(url)) == [f"{url}/checkpoints/10"]
-
-
-def test_parts_are_no_checkpoint_by_their_own_url_either(started):
-    memory = fsspec.filesystem("memory")
-    assert list(marker.checkpoints(f"{RUN}/checkpoints/10")) == [f"{RUN}/checkpoints/10"]
-    memory.rm(f"/bucket/run/checkpoints/10/{marker.MARKER}")
-    assert not marker.checkpoints(f"{RUN}/checkpoints/10")
-    memory.rm("/bucket/run/checkpoints/3/variables/_METADATA")
-    assert not marker.checkpoints(f"{RUN}/checkpoints/3")
-    assert not marker.checkpoints(RUN)
-
-
-def test_a_checkpoint_that_is_gone_before_it_is_looked_at_is_not_uploaded(started):
-    assert not started.remote.upload("checkpoints/77", started.path / "checkpoints" / "77", {})
-    assert not fsspec.filesystem("memory").exists("/bucket/run/checkpoints/77")
-
-
-def test_the_best_complete_checkpoint_is_wanted_first(started):
-    assert checkpoint.find(RUN) == [f"{RUN}/checkpoints/3", f"{RUN}/checkpoints/10"]
-    assert checkpoint.find(RUN, newest=True) == [f"{RUN}/checkpoints/10", f"{RUN}/checkpoints/3"]
-    assert checkpoint.find(f"{RUN}/checkpoints/") == checkpoint.find(RUN)
-    assert checkpoint.find(f"{RUN}/checkpoints/10") == [f"{RUN}/checkpoints/10"]
-    with pytest.raises(UserError, match="no checkpoint there"):
-        checkpoint.find("memory://bucket/elsewhere")
-    for step in (9, 100):
-        save(started.path / "not evaluated", step)
-    assert [Path(path).name for path in checkpoint.find(started.path / "not evaluated")] == ["100", "9"]
-
-
-def test_the_marker_comes_last_and_goes_first():
-    """Whichever operation fails, there is all of a checkpoint or no marker; and then the rest is made up for."""
-    failures = 0
-    while True:
-        url = f"memory://bucket/run{failures}"
-        run = Mirror(url)
-        save(run.path, 3)
-        run.push()
-        save(run.path, 20)
-        shutil.rmtree(run.path / "checkpoints" / "3")
-        operations = itertools.count()
-
-        def fail(real, system=run.remote.system, operations=operations, fatal=failures):
-            def operation(path, *args, **kwargs):
-                if next(operations) == fatal:
-                    if isinstance(path, list):
-                        system.rm_file(path[-1])  # broken off when a part is removed
-                    raise OSError("the network is away")
-                return real(path, *args, **kwargs)
-
-            return operation
-
-        names = ("put_file", "pipe_file", "rm")
-        failing = {name: fail(getattr(run.remote.system, name)) for name in names}
-        with mock.patch.multiple(run.remote.system, **failing):
-            try:
-                run.push()
-                break
-            except UserError as error:
-                assert "the network is away" in str(error)
-                assert str(run.path) in str(error)
-        complete = marker.checkpoints(url)
-        assert complete
-        for place in complete:
-            system, base = storage.filesystem(place)
-            for name, (size, _) in json.loads(system.cat_file(f"{base}/{marker.MARKER}")).items():
-                assert len(system.cat_file(f"{base}/{name}")) == size
-        failures += 1
-        run.push()
-        assert list(marker.checkpoints(url)) == [f"{url}/checkpoints/20"]
-        assert not run.remote.system.exists(f"{run.remote.base}/checkpoints/3")
-    assert failures == 9  # a note, four files, a marker, and the other's removal in three steps
-
-
-def test_a_checkpoint_that_the_run_removes_meanwhile_gets_no_marker(started):
-    directory = save(started.path, 20)
-    real = MemoryFileSystem.put_file
-
-    def put_file(self, *args, **kwargs):
-        shutil.rmtree(directory, ignore_errors=True)
-        return real(self, *args, **kwargs)
-
-    with mock.patch.object(MemoryFileSystem, "put_file", put_file), mock.patch.object(Remote, "write") as written:
-        started.push(files=False)
-    assert not written.called
-    assert sorted(marker.checkpoints(RUN)) == [f"{RUN}/checkpoints/{step}" for step in (10, 3)]
-    assert not fsspec.filesystem("memory").exists("/bucket/run/checkpoints/20")
 
 
 def test_what_was_not_uploaded_is_gone_on_with(started):
